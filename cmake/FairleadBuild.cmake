@@ -1,0 +1,83 @@
+# How every Fairlead target is compiled, and the three functions that declare one:
+#
+#   fairlead_library(NAME SOURCES a.cc ... [DEPS base wire ...] [LINK fmt::fmt ...])
+#   fairlead_test(NAME SOURCES a_test.cc ... DEPS ... [LABELS unit] [TIMEOUT 120])
+#   fairlead_executable(NAME SOURCES main.cc DEPS ...)
+#
+# DEPS are Fairlead folders ("base" means target fairlead_base), LINK is anything else.
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+
+option(FAIRLEAD_FUZZ "Build the fuzz targets with libFuzzer" OFF)
+option(FAIRLEAD_CLANG_TIDY "Run clang-tidy with the compiler" OFF)
+set(FAIRLEAD_SANITIZE "" CACHE STRING "Value for -fsanitize=, empty for none")
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(GTest REQUIRED)
+find_package(fmt REQUIRED)
+find_package(benchmark REQUIRED)
+
+find_program(FAIRLEAD_CCACHE ccache)
+if(FAIRLEAD_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${FAIRLEAD_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FAIRLEAD_CCACHE})
+endif()
+
+if(FAIRLEAD_CLANG_TIDY)
+  set(CMAKE_CXX_CLANG_TIDY clang-tidy-19 --quiet)
+endif()
+
+add_library(fairlead_options INTERFACE)
+target_include_directories(fairlead_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
+target_compile_options(
+  fairlead_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror
+                             -fno-omit-frame-pointer)
+target_link_options(fairlead_options INTERFACE -fuse-ld=lld)
+if(FAIRLEAD_SANITIZE)
+  target_compile_options(fairlead_options INTERFACE -fsanitize=${FAIRLEAD_SANITIZE}
+                                                    -fno-sanitize-recover=all)
+  target_link_options(fairlead_options INTERFACE -fsanitize=${FAIRLEAD_SANITIZE})
+endif()
+if(FAIRLEAD_FUZZ)
+  target_compile_options(fairlead_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+function(fairlead_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})
+  list(TRANSFORM ARG_DEPS PREPEND fairlead_)
+  if(ARG_SOURCES)
+    add_library(fairlead_${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(fairlead_${name} PUBLIC fairlead_options ${ARG_DEPS} ${ARG_LINK})
+  else()
+    add_library(fairlead_${name} INTERFACE)
+    target_link_libraries(fairlead_${name} INTERFACE fairlead_options ${ARG_DEPS} ${ARG_LINK})
+  endif()
+endfunction()
+
+function(fairlead_executable name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})
+  list(TRANSFORM ARG_DEPS PREPEND fairlead_)
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE fairlead_options ${ARG_DEPS} ${ARG_LINK})
+endfunction()
+
+function(fairlead_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LINK;LABELS;ARGS" ${ARGN})
+  fairlead_executable(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS}
+                      LINK GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LINK})
+  add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
