@@ -1,0 +1,73 @@
+// BorrowedSpans: in-order payload that still lies in the packets of the current receive burst.
+//
+// When nothing is queued before it, payload is handed to the reader where it is. What the reader has
+// not taken by the end of the burst is copied out (Stack::settle()), so a slow reader costs a copy
+// and a fast one costs none. The table is one per stack and lives for one burst; each connection
+// holds the head and tail of its list in it.
+//
+// Bound: kCapacity spans; beyond it payload is copied at once.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/check.h"
+
+namespace fairlead::host {
+
+class BorrowedSpans {
+ public:
+  static constexpr uint16_t kNone = 0xffff;
+  static constexpr size_t kCapacity = 1024;
+
+  /// A connection's list. Empty when head is kNone.
+  struct List {
+    uint16_t head = kNone;
+    uint16_t tail = kNone;
+    uint32_t size = 0;  // bytes
+  };
+
+  BorrowedSpans() { entries_.reserve(kCapacity); }
+
+  bool full() const { return entries_.size() == kCapacity; }
+
+  void push(List& list, ByteSpan bytes) {
+    CHECK(!full());
+    auto at = static_cast<uint16_t>(entries_.size());
+    entries_.push_back({bytes, kNone});
+    (list.tail == kNone ? list.head : entries_[list.tail].next) = at;
+    list.tail = at;
+    list.size += static_cast<uint32_t>(bytes.size());
+  }
+
+  ByteSpan front(const List& list) const {
+    return list.head == kNone ? ByteSpan() : entries_[list.head].bytes;
+  }
+
+  /// n <= list.size
+  void drop_front(List& list, uint32_t n) {
+    CHECK(n <= list.size);
+    list.size -= n;
+    while (n > 0) {
+      Entry& entry = entries_[list.head];
+      size_t here = n < entry.bytes.size() ? n : entry.bytes.size();
+      entry.bytes = entry.bytes.subspan(here);
+      n -= static_cast<uint32_t>(here);
+      if (entry.bytes.empty()) list.head = entry.next;
+    }
+    if (list.head == kNone) list.tail = kNone;
+  }
+
+  /// The burst is over and every list was emptied.
+  void reset() { entries_.clear(); }
+
+ private:
+  struct Entry {
+    ByteSpan bytes;
+    uint16_t next;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace fairlead::host

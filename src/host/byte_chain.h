@@ -1,0 +1,70 @@
+// ByteChain: stream bytes in a singly linked list of 4 KiB chunks from the stack's pool.
+//
+//   head                      tail
+//   [..####] -> [######] -> [###...]      bytes are appended at the tail, dropped at the head
+//
+// Send and receive queues are chains. An empty chain holds no chunk, so an idle connection holds no
+// buffer memory. A chunk may begin or end part-filled anywhere in the list, which is what lets two
+// chains be joined without copying (reassembly does that when a gap closes).
+//
+// Rejected: a ring buffer per connection. It must be sized for the largest window or copied to grow,
+// and 100,000 idle connections would pin memory they do not use.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/object_pool.h"
+
+namespace fairlead::host {
+
+struct Chunk {
+  static constexpr uint32_t kCapacity = 4096 - 16;
+
+  Chunk() {}  // data is deliberately left as it is
+
+  Chunk* next = nullptr;
+  uint16_t begin = 0;
+  uint16_t end = 0;
+  std::array<uint8_t, kCapacity> data;
+
+  ByteSpan bytes() const { return {data.data() + begin, static_cast<size_t>(end - begin)}; }
+};
+static_assert(sizeof(Chunk) == 4096);
+
+using ChunkPool = ObjectPool<Chunk>;
+
+class ByteChain {
+ public:
+  ByteChain() = default;
+  ByteChain(ByteChain&& other) noexcept
+      : head_(std::exchange(other.head_, nullptr)),
+        tail_(std::exchange(other.tail_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  ByteChain& operator=(ByteChain&&) = delete;
+
+  uint32_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  /// The first contiguous run of bytes; empty when the chain is.
+  ByteSpan front() const { return head_ ? head_->bytes() : ByteSpan(); }
+  const Chunk* head() const { return head_; }
+
+  /// Copies bytes to the end; returns how many, fewer than asked only when the pool is at its bound.
+  uint32_t append(ByteSpan bytes, ChunkPool& pool);
+  /// Drops n <= size() bytes from the front.
+  void drop_front(uint32_t n, ChunkPool& pool);
+  /// Drops n <= size() bytes from the end. Walks the list.
+  void drop_back(uint32_t n, ChunkPool& pool);
+  /// Moves all bytes of `other` to the end of this chain, without copying.
+  void join(ByteChain&& other);
+  void clear(ChunkPool& pool) { drop_front(size_, pool); }
+
+ private:
+  Chunk* head_ = nullptr;
+  Chunk* tail_ = nullptr;
+  uint32_t size_ = 0;
+};
+
+}  // namespace fairlead::host

@@ -1,0 +1,202 @@
+// Sender: the send side of one connection. What may be sent now, what was sent, what the peer has,
+// and what to do about loss.
+//
+//        una            nxt                    queue end (+ FIN)
+//         |  SentList    |   unsent              |
+//   ------+--------------+-----------------------+
+//         |<--- snd.wnd: what the peer takes --->|
+//
+// next() decides one transmission at a time, in this order: what was judged lost, a probe that a
+// timer asked for, new data. It never looks at headers or ports; Connection turns the decision into a
+// packet and reports on_sent(). An ACK goes in by on_ack() (sender_ack.cc); the retransmission, probe
+// and persist timers are one timer with one deadline (sender_timer.cc).
+//
+// Sources: RFC 9293 §3.8, 5681, 6298, 6582, 6675, 6937 (proportional rate reduction), 8985
+// (RACK-TLP), 4015 (Eifel response), 3168 (ECN).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/seq_num.h"
+#include "base/time.h"
+#include "host/congestion.h"
+#include "host/rack.h"
+#include "host/resources.h"
+#include "host/rtt.h"
+#include "host/segment.h"
+#include "host/send_queue.h"
+#include "host/sent_list.h"
+
+namespace fairlead::host {
+
+/// One packet's worth of sequence space.
+struct Transmission {
+  SeqNum seq;
+  uint32_t size = 0;  // payload bytes
+  bool fin = false;
+  bool push = false;
+  bool retransmission = false;
+};
+
+/// What a call of next() may use.
+struct SendLimits {
+  uint32_t mss;          // payload bytes per segment
+  uint32_t max_payload;  // of one packet: mss without segmentation offload, else up to 64 KiB
+  bool nodelay;
+  bool cork;
+};
+
+struct AckOutcome {
+  uint32_t delivered = 0;   // bytes newly known to have arrived
+  bool advanced = false;    // una moved
+  bool fin_acked = false;
+  bool room = false;        // the send buffer has room again
+};
+
+enum class TimerOutcome : uint8_t { kNothing, kTransmit, kWindowProbe, kTimedOut };
+
+class Sender {
+ public:
+  /// SND.* of RFC 9293 §3.3.1.
+  struct Variables {
+    SeqNum una, nxt, wl1, wl2, iss;
+    uint32_t wnd = 0;      // bytes, already scaled
+    uint32_t max_wnd = 0;  // largest the peer ever offered
+  };
+
+  void start(SeqNum iss);
+  /// The handshake is complete.
+  void establish(CongestionAlgorithm algorithm, uint32_t mss, bool sack, Time now);
+  void clear(Resources& res);
+
+  const Variables& vars() const { return snd_; }
+  Variables& vars() { return snd_; }
+  const RttEstimator& rtt() const { return rtt_; }
+  RttEstimator& rtt() { return rtt_; }
+  const CongestionControl& congestion() const { return cc_; }
+  const SentList& sent() const { return sent_; }
+
+  // The application's side.
+  uint32_t room(const SocketOptions& options) const;
+  uint32_t write(ByteSpan bytes, Resources& res) { return queue_.append(bytes, res.chunks); }
+  void queue_fin() { fin_queued_ = true; }
+  bool fin_queued() const { return fin_queued_; }
+  bool fin_sent() const { return fin_queued_ && snd_.nxt == end(); }
+  uint32_t queued() const { return queue_.size(); }
+  bool all_acknowledged() const { return snd_.una == end(); }
+
+  // Sending.
+  std::optional<Transmission> next(const SendLimits& limits, Time now);
+  void on_sent(const Transmission& what, const SendLimits& limits, uint32_t ts_now, Time now,
+               Resources& res);
+  uint32_t gather(const Transmission& what, port::TxPacket& packet) {
+    return queue_.gather(what.seq, what.size, packet);
+  }
+  /// Where the sequence space of everything written ends, FIN included.
+  SeqNum end() const { return queue_.end() + (fin_queued_ ? 1 : 0); }
+
+  // Receiving.
+  /// Precondition: una <= ack <= nxt (RFC 9293 §3.10.7.4). `ts_now`: the value our timestamp clock
+  /// shows, when timestamps are in use.
+  AckOutcome on_ack(const Segment& segment, std::optional<uint32_t> ts_now, Time now,
+                    Resources& res);
+  /// RFC 9293 §3.10.7.4, fifth step: SND.WND. True when the window opened.
+  bool update_window(const Segment& segment, uint8_t shift);
+
+  // Timer.
+  std::optional<Time> deadline() const {
+    return timer_ == Timer::kNone ? std::nullopt : std::optional(deadline_);
+  }
+  TimerOutcome on_timer(Time now, Duration user_timeout, Resources& res);
+  /// Arms what the state asks for; call after output is done.
+  void rearm(Time now);
+  /// RTOs in a row without progress.
+  unsigned timeouts() const { return timeouts_; }
+
+  /// The path takes less than was sent (RFC 1191): everything outstanding is sent again, without
+  /// blaming congestion.
+  void on_mtu_reduced(uint32_t mss);
+  void set_mss(uint32_t mss) {
+    mss_ = mss;
+    cc_.set_mss(mss);
+  }
+
+  /// RFC 3168 §6.1.2: an ECN echo. Returns whether the window was reduced.
+  bool on_ecn_echo(Resources& res);
+  /// CWR goes on the next new data segment.
+  bool take_cwr() { return std::exchange(cwr_pending_, false); }
+  bool cwr_pending() const { return cwr_pending_; }
+
+  /// A D-SACK (RFC 2883) told that a retransmission was not needed.
+  void on_dsack(Resources& res);
+
+ private:
+  enum class Phase : uint8_t { kOpen, kRecovery, kLoss };
+  enum class Timer : uint8_t { kNone, kReorder, kProbe, kRetransmit, kPersist };
+
+  // sender.cc
+  uint32_t in_flight() const;
+  uint32_t window() const { return phase_ == Phase::kRecovery ? prr_cwnd_ : cc_.cwnd(); }
+  std::optional<Transmission> next_lost(const SendLimits& limits);
+  std::optional<Transmission> next_probe(const SendLimits& limits);
+  std::optional<Transmission> next_new(const SendLimits& limits, Time now);
+  std::optional<Transmission> retransmit(SeqNum start, uint32_t size, const SendLimits& limits);
+
+  // sender_ack.cc
+  struct AckWork;
+  void take_sacks(const Segment& segment, AckWork& work, Resources& res);
+  void take_cumulative(SeqNum ack, AckWork& work, Resources& res);
+  void deliver(SentRun& run, uint32_t bytes, AckWork& work);
+  void sample_rtt(const Segment& segment, std::optional<uint32_t> ts_now, AckWork& work);
+  void detect_losses(const Segment& segment, AckWork& work, Resources& res);
+  void end_phase(const AckWork& work);
+  void undo_if_spurious(const Segment& segment, AckWork& work, Resources& res);
+  void reduce_proportionally(const AckWork& work);
+  void enter_recovery(uint32_t flight, Resources& res);
+  void mark_front_lost(Resources& res);
+
+  // sender_timer.cc
+  Duration probe_timeout() const;
+  void on_retransmission_timeout(Time now, Resources& res);
+
+  Variables snd_;
+  SendQueue queue_;
+  SentList sent_;
+  RttEstimator rtt_;
+  Rack rack_;
+  CongestionControl cc_;
+
+  Time deadline_{};
+  Time progress_at_{};   // when una last moved, or data was first outstanding after none was
+  Time last_sent_at_{};
+  std::optional<Time> reorder_at_;
+
+  SeqNum recovery_point_;   // RFC 6675 RecoveryPoint
+  SeqNum small_end_;        // end of the last segment shorter than MSS (Minshall's Nagle)
+  SeqNum probe_end_;        // RFC 8985 TLP.end_seq
+  SeqNum ecn_point_;        // one reduction per window (RFC 3168 §6.1.2)
+  SeqNum first_retransmit_;   // of this episode, for Eifel detection
+  uint32_t first_retransmit_ts_ = 0;
+  uint32_t prr_cwnd_ = 0;
+  uint32_t prr_delivered_ = 0;
+  uint32_t prr_out_ = 0;
+  uint32_t prr_flight_ = 0;  // RecoverFS
+  uint16_t mss_ = 536;
+  uint16_t dup_acks_ = 0;
+  uint8_t timeouts_ = 0;
+  Phase phase_ = Phase::kOpen;
+  Timer timer_ = Timer::kNone;
+  bool sack_ : 1 = false;
+  bool fin_queued_ : 1 = false;
+  bool cwnd_limited_ : 1 = false;
+  bool probe_due_ : 1 = false;      // a tail loss probe is to be sent
+  bool probe_sent_ : 1 = false;     // and was; its answer is awaited
+  bool probe_was_new_ : 1 = false;  // it carried new data
+  bool force_ : 1 = false;          // send one segment whatever the window (fast retransmit, RTO)
+  bool cwr_pending_ : 1 = false;
+  bool ecn_reduced_ : 1 = false;
+  bool retransmitted_ts_valid_ : 1 = false;
+};
+
+}  // namespace fairlead::host

@@ -1,0 +1,114 @@
+// The send side's timer. One deadline, four meanings:
+//
+//   kReorder     RACK: a run becomes lost when this passes             RFC 8985 §6.3
+//   kProbe       tail loss probe: the last of a flight got no answer   RFC 8985 §7
+//   kRetransmit  retransmission timeout                                RFC 6298, 8985 §6.3
+//   kPersist     the window is closed and there is something to send   RFC 9293 §3.8.6.1
+#include <algorithm>
+
+#include "host/sender.h"
+
+namespace fairlead::host {
+
+Duration Sender::probe_timeout() const {
+  if (!rtt_.has_sample()) return seconds(1);
+  Duration pto = 2 * rtt_.srtt();
+  // One segment in flight: its ACK may be held back by the receiver's delayed-ACK timer.
+  pto += sent_.total() <= mss_ ? Duration(milliseconds(200)) : Duration(milliseconds(2));
+  return pto;
+}
+
+void Sender::rearm(Time now) {
+  bool unsent = end().after(snd_.nxt);
+  if (sent_.empty()) {
+    if (!unsent) {
+      timer_ = Timer::kNone;
+    } else if (timer_ != Timer::kPersist) {
+      timer_ = Timer::kPersist;
+      deadline_ = now + rtt_.rto();
+    }
+    return;
+  }
+  Duration rto = rtt_.rto();
+  Time retransmit_at = now + rto;
+  // RFC 6298 (5.1): sending does not restart a running timer; an ACK that advances una does.
+  if (timer_ == Timer::kRetransmit && progress_at_ != now) retransmit_at = deadline_;
+  timer_ = Timer::kRetransmit;
+  deadline_ = retransmit_at;
+  bool may_probe = sack_ && phase_ == Phase::kOpen && !probe_sent_ && timeouts_ == 0 &&
+                   sent_.sacked() == 0 && sent_.lost() == 0;
+  if (may_probe && now + probe_timeout() < retransmit_at) {
+    timer_ = Timer::kProbe;
+    deadline_ = now + probe_timeout();
+  }
+  if (reorder_at_ && *reorder_at_ < deadline_) {
+    timer_ = Timer::kReorder;
+    deadline_ = *reorder_at_;
+  }
+}
+
+TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
+  if (timer_ == Timer::kNone || now < deadline_) return TimerOutcome::kNothing;
+  Timer fired = std::exchange(timer_, Timer::kNone);
+  switch (fired) {
+    case Timer::kNone:
+      break;
+    case Timer::kReorder: {
+      bool thresh = phase_ == Phase::kRecovery || sent_.sacked() > 2u * mss_;
+      uint32_t flight = in_flight();
+      reorder_at_ = rack_.detect_losses(sent_, now, rtt_, thresh);
+      if (sent_.lost() > 0 && phase_ == Phase::kOpen) enter_recovery(flight, res);
+      if (sent_.lost() > 0) force_ = true;
+      return TimerOutcome::kTransmit;
+    }
+    case Timer::kProbe:
+      probe_due_ = true;
+      ++res.counters.tail_loss_probes;
+      return TimerOutcome::kTransmit;
+    case Timer::kRetransmit:
+      if (now - progress_at_ >= user_timeout) return TimerOutcome::kTimedOut;
+      on_retransmission_timeout(now, res);
+      return TimerOutcome::kTransmit;
+    case Timer::kPersist:
+      // A peer that goes on answering with a closed window is alive, however long it takes; one
+      // that does not answer is given up like any other (RFC 9293 §3.8.6.1, RFC 1122 4.2.2.17).
+      if (now - progress_at_ >= user_timeout) return TimerOutcome::kTimedOut;
+      rtt_.back_off();
+      timer_ = Timer::kPersist;
+      deadline_ = now + rtt_.rto();
+      ++res.counters.zero_window_probes;
+      return TimerOutcome::kWindowProbe;
+  }
+  return TimerOutcome::kNothing;
+}
+
+void Sender::on_retransmission_timeout(Time now, Resources& res) {
+  ++res.counters.retransmission_timeouts;
+  bool first = phase_ != Phase::kLoss;
+  cc_.on_timeout(std::max(sent_.in_flight(), uint32_t{mss_}), first);
+  if (first) {
+    recovery_point_ = snd_.nxt;
+    retransmitted_ts_valid_ = false;
+  } else {
+    // RFC 2018 §8: after a timeout the peer may have discarded what it SACKed.
+    sent_.forget_sacks();
+  }
+  phase_ = Phase::kLoss;
+  timeouts_ = static_cast<uint8_t>(std::min(timeouts_ + 1, 255));
+  rtt_.back_off();
+  dup_acks_ = 0;
+  probe_sent_ = probe_due_ = false;
+  reorder_at_.reset();
+  cwr_pending_ = true;
+  // RFC 8985 §6.3: the first run is lost; later ones only if they have had their time too.
+  Duration patience = rack_.latest_rtt() + rack_.reordering_window(rtt_, false);
+  SentRun& front = sent_.runs().front();
+  for (SentRun& run : sent_.runs()) {
+    if (&run == &front || !sack_ || timeouts_ > 1 || run.sent_at + patience <= now) {
+      sent_.mark_lost(run);
+    }
+  }
+  force_ = true;
+}
+
+}  // namespace fairlead::host
