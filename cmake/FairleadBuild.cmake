@@ -68,6 +68,9 @@ function(fairlead_executable name)
   target_link_libraries(${name} PRIVATE fairlead_options ${ARG_DEPS} ${ARG_LINK})
 endfunction()
 
+# Every test labelled "threads": what the tsan pass of scripts/run_tests builds.
+add_custom_target(threaded_tests)
+
 function(fairlead_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LINK;LABELS;ARGS" ${ARGN})
   fairlead_executable(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS}
@@ -80,4 +83,7 @@ function(fairlead_test name)
     set(ARG_LABELS unit)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  if("threads" IN_LIST ARG_LABELS)
+    add_dependencies(threaded_tests ${name})
+  endif()
 endfunction()

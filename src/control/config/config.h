@@ -1,0 +1,59 @@
+// Config: a whole configuration file as typed values, checked and with defaults filled in.
+//
+// The file's directives and their meaning are described in doc/configuration.md; directives.cc is
+// the table of them.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/config/diagnostics.h"
+#include "host/config.h"
+#include "wire/address.h"
+
+namespace fairlead::control {
+
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
+
+/// `interface NAME { … }`: packets come and go here.
+struct InterfaceConfig {
+  std::string name;
+  uint32_t mtu = 0;                  // largest IP packet we send, bytes; 0: the interface's own
+  uint32_t receive_ring = 4u << 20;  // bytes, per shard
+  Position at;
+};
+
+/// `echo_server ADDRESS PORT { … }`
+struct EchoServerConfig {
+  enum class Mode : uint8_t {
+    kEcho,     // what comes is sent back (RFC 862)
+    kDiscard,  // what comes is thrown away (RFC 863)
+    kChargen,  // bytes are sent for as long as the peer takes them (RFC 864)
+  };
+
+  Endpoint endpoint;
+  Mode mode = Mode::kEcho;
+  uint32_t backlog = host::ListenOptions{}.backlog;
+  Position at;
+};
+
+struct Config {
+  std::vector<InterfaceConfig> interfaces;
+  std::vector<EchoServerConfig> echo_servers;
+  std::string control_socket = "/run/fairlead/control.sock";  // empty: none
+  LogLevel log_level = LogLevel::kInfo;
+  uint32_t shards = 1;      // host stacks, one thread each
+  host::StackConfig stack;  // for the machine; with several shards, bounds are divided among them
+  host::ListenOptions listen;  // what `tcp { … }` says about every listener and its connections
+};
+
+/// Reads a configuration text. `name` is what errors call it, usually the file's name.
+std::expected<Config, Diagnostics> parse_config(std::string_view text, std::string name);
+
+/// Reads the configuration file at `path`. One that can't be read is a Diagnostics too.
+std::expected<Config, Diagnostics> load_config(const std::string& path);
+
+}  // namespace fairlead::control

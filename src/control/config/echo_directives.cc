@@ -1,0 +1,33 @@
+// Inside `echo_server ADDRESS PORT { … }`.
+#include "control/config/directives.h"
+
+namespace fairlead::control {
+namespace {
+
+using Mode = EchoServerConfig::Mode;
+
+template <Mode mode>
+void read_mode(DirectiveInput& in, EchoServerConfig& out) {
+  if (out.mode != Mode::kEcho) {
+    in.arguments.reject("found a second mode; expected discard or chargen, not both");
+    return;
+  }
+  out.mode = mode;
+}
+
+constexpr Directive<EchoServerConfig> kEchoServer[] = {
+    {.keyword = "backlog",
+     .usage = "backlog CONNECTIONS",
+     .read =
+         [](DirectiveInput& in, EchoServerConfig& out) {
+           in.arguments.number("CONNECTIONS", {.min = 1, .max = 1u << 20}, out.backlog);
+         }},
+    {.keyword = "chargen", .usage = "chargen", .read = read_mode<Mode::kChargen>},
+    {.keyword = "discard", .usage = "discard", .read = read_mode<Mode::kDiscard>},
+};
+
+}  // namespace
+
+std::span<const Directive<EchoServerConfig>> echo_server_directives() { return kEchoServer; }
+
+}  // namespace fairlead::control
