@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "wire/address.h"
 
-namespace fairlead::host {
+namespace fairlead::port {
 
 /// The way to one remote address: interface, link addresses, size limit.
 struct Path {
@@ -35,4 +35,4 @@ class Router {
   virtual bool is_local(const IpAddress& address) const = 0;
 };
 
-}  // namespace fairlead::host
+}  // namespace fairlead::port
