@@ -10,7 +10,6 @@ namespace fairlead {
 
 }  // namespace fairlead
 
-#define CHECK(condition)                   \
-  (__builtin_expect(!!(condition), 1)      \
-       ? static_cast<void>(0)              \
-       : ::fairlead::check_failed(#condition, __FILE__, __LINE__))
+#define CHECK(condition)                                     \
+  (__builtin_expect(!!(condition), 1) ? static_cast<void>(0) \
+                                      : ::fairlead::check_failed(#condition, __FILE__, __LINE__))

@@ -33,7 +33,7 @@ class BigEndian {
   };
   constexpr void store(T host) {
     bytes_ = std::bit_cast<Bytes>(std::endian::native == std::endian::little ? std::byteswap(host)
-                                                                              : host);
+                                                                             : host);
   }
   Bytes bytes_{};
 };

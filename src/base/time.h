@@ -29,8 +29,8 @@ using std::chrono::seconds;
 
 /// CLOCK_MONOTONIC as Time. One system call (vDSO); read once per burst.
 inline Time monotonic_now() {
-  return Time(std::chrono::duration_cast<Duration>(
-      std::chrono::steady_clock::now().time_since_epoch()));
+  return Time(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 }  // namespace fairlead

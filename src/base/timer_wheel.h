@@ -8,8 +8,8 @@
 //
 // A tick is 2^18 ns = 262 µs. Deadlines are rounded up to a tick, so a timer is never early; what
 // lies beyond the wheel (78 hours) waits in its last slot and is placed anew when that comes up.
-// An owner with several deadlines needs one timer only: it arms for the earliest and looks at all of
-// them when the timer fires.
+// An owner with several deadlines needs one timer only: it arms for the earliest and looks at all
+// of them when the timer fires.
 #pragma once
 
 #include <array>
