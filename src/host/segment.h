@@ -27,7 +27,9 @@ struct Segment {
   uint32_t segments = 1;        // how many were merged into this one
   wire::TcpOptions options;
   ByteSpan payload;
-  MacAddress source_mac;
+  MacAddress source_mac;        // of the frame, for replies that belong to no connection
+  MacAddress local_mac;
+  uint8_t port_index = 0;
 
   bool has(uint8_t mask) const { return (flags & mask) != 0; }
   bool syn() const { return has(wire::tcp_flag::kSyn); }

@@ -145,7 +145,8 @@ void Sender::on_sent(const Transmission& what, const SendLimits& limits, uint32_
   last_sent_at_ = now;
   force_ = false;
   if (phase_ == Phase::kRecovery) prr_out_ += size;
-  bool probing = std::exchange(probe_due_, false);
+  bool probing = probe_due_;
+  probe_due_ = false;
   if (what.retransmission) {
     res.counters.retransmitted_segments += (what.size + limits.mss - 1) / limits.mss;
     if (phase_ != Phase::kOpen && !retransmitted_ts_valid_) {

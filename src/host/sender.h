@@ -118,15 +118,15 @@ class Sender {
   /// blaming congestion.
   void on_mtu_reduced(uint32_t mss);
   void set_mss(uint32_t mss) {
-    mss_ = mss;
+    mss_ = static_cast<uint16_t>(mss);
     cc_.set_mss(mss);
   }
 
   /// RFC 3168 §6.1.2: an ECN echo. Returns whether the window was reduced.
   bool on_ecn_echo(Resources& res);
   /// CWR goes on the next new data segment.
-  bool take_cwr() { return std::exchange(cwr_pending_, false); }
   bool cwr_pending() const { return cwr_pending_; }
+  void on_cwr_sent() { cwr_pending_ = false; }
 
   /// A D-SACK (RFC 2883) told that a retransmission was not needed.
   void on_dsack(Resources& res);
@@ -154,6 +154,7 @@ class Sender {
   void undo_if_spurious(const Segment& segment, AckWork& work, Resources& res);
   void reduce_proportionally(const AckWork& work);
   void enter_recovery(uint32_t flight, Resources& res);
+  void apply_rack(Time now);
   void mark_front_lost(Resources& res);
 
   // sender_timer.cc
@@ -170,7 +171,7 @@ class Sender {
   Time deadline_{};
   Time progress_at_{};   // when una last moved, or data was first outstanding after none was
   Time last_sent_at_{};
-  std::optional<Time> reorder_at_;
+  Time reorder_at_ = Time::max();  // Time::max(): nothing waits for RACK's window
 
   SeqNum recovery_point_;   // RFC 6675 RecoveryPoint
   SeqNum small_end_;        // end of the last segment shorter than MSS (Minshall's Nagle)

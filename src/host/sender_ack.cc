@@ -137,12 +137,9 @@ void Sender::sample_rtt(const Segment& segment, std::optional<uint32_t> ts_now, 
 void Sender::detect_losses(const Segment& segment, AckWork& work, Resources& res) {
   uint32_t lost_before = sent_.lost();
   if (sack_) {
-    bool interesting = sent_.sacked() > 0 || phase_ != Phase::kOpen || reorder_at_.has_value();
-    reorder_at_.reset();
-    if (interesting) {
-      bool thresh = phase_ == Phase::kRecovery || sent_.sacked() > 2u * mss_;
-      reorder_at_ = rack_.detect_losses(sent_, work.now, rtt_, thresh);
-    }
+    bool waiting = reorder_at_ != Time::max();
+    reorder_at_ = Time::max();
+    if (waiting || sent_.sacked() > 0 || phase_ != Phase::kOpen) apply_rack(work.now);
   } else if (work.advanced) {
     dup_acks_ = 0;
     // RFC 6582 §3.2 (3): a partial ACK names the next hole.
@@ -158,6 +155,11 @@ void Sender::detect_losses(const Segment& segment, AckWork& work, Resources& res
   }
   work.newly_lost = sent_.lost() > lost_before ? sent_.lost() - lost_before : 0;
   if (sent_.lost() > 0 && phase_ == Phase::kOpen) enter_recovery(work.prior_flight, res);
+}
+
+void Sender::apply_rack(Time now) {
+  bool dup_thresh = phase_ == Phase::kRecovery || sent_.sacked() > 2u * mss_;
+  reorder_at_ = rack_.detect_losses(sent_, now, rtt_, dup_thresh).value_or(Time::max());
 }
 
 void Sender::mark_front_lost(Resources& res) {

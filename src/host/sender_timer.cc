@@ -41,9 +41,9 @@ void Sender::rearm(Time now) {
     timer_ = Timer::kProbe;
     deadline_ = now + probe_timeout();
   }
-  if (reorder_at_ && *reorder_at_ < deadline_) {
+  if (reorder_at_ < deadline_) {
     timer_ = Timer::kReorder;
-    deadline_ = *reorder_at_;
+    deadline_ = reorder_at_;
   }
 }
 
@@ -54,9 +54,8 @@ TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
     case Timer::kNone:
       break;
     case Timer::kReorder: {
-      bool thresh = phase_ == Phase::kRecovery || sent_.sacked() > 2u * mss_;
       uint32_t flight = in_flight();
-      reorder_at_ = rack_.detect_losses(sent_, now, rtt_, thresh);
+      apply_rack(now);
       if (sent_.lost() > 0 && phase_ == Phase::kOpen) enter_recovery(flight, res);
       if (sent_.lost() > 0) force_ = true;
       return TimerOutcome::kTransmit;
@@ -98,7 +97,7 @@ void Sender::on_retransmission_timeout(Time now, Resources& res) {
   rtt_.back_off();
   dup_acks_ = 0;
   probe_sent_ = probe_due_ = false;
-  reorder_at_.reset();
+  reorder_at_ = Time::max();
   cwr_pending_ = true;
   // RFC 8985 §6.3: the first run is lost; later ones only if they have had their time too.
   Duration patience = rack_.latest_rtt() + rack_.reordering_window(rtt_, false);

@@ -1,0 +1,230 @@
+// Connection: one TCP connection (the full TCB). It joins Sender and Receiver with the state machine
+// of RFC 9293 §3.3.2, turns their decisions into packets, and is what the application holds.
+//
+//   connection.cc         the application's calls, state changes
+//   connection_input.cc   "segment arrives" (RFC 9293 §3.10.7)
+//   connection_output.cc  building packets
+//   connection_timer.cc   the timers that are not the sender's
+//
+// A connection lives in its stack's pool. The application owns it from connect() or accept() until
+// Stack::release(); after that it finishes by itself.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/intrusive_list.h"
+#include "base/result.h"
+#include "base/timer_wheel.h"
+#include "host/path_cache.h"
+#include "host/receiver.h"
+#include "host/segment.h"
+#include "host/sender.h"
+#include "port/packet.h"
+#include "wire/address.h"
+
+namespace fairlead::host {
+
+class Stack;
+class Listener;
+
+/// RFC 9293 §3.3.2.
+enum class State : uint8_t {
+  kClosed,
+  kListen,
+  kSynSent,
+  kSynReceived,
+  kEstablished,
+  kFinWait1,
+  kFinWait2,
+  kCloseWait,
+  kClosing,
+  kLastAck,
+  kTimeWait,
+};
+/// "ESTABLISHED"
+std::string_view state_name(State state);
+
+/// What has changed since the observer was last told. Hints: the accessors hold the truth.
+namespace event {
+inline constexpr uint8_t kConnected = 1;    // the handshake is complete
+inline constexpr uint8_t kReadable = 2;     // bytes to read, or the end of the stream
+inline constexpr uint8_t kWritable = 4;     // room in the send buffer
+inline constexpr uint8_t kClosed = 8;       // over; error() says how
+inline constexpr uint8_t kAcceptable = 16;  // a listener has a connection to accept
+inline constexpr uint8_t kSent = 32;        // everything written, and the FIN, is acknowledged
+}  // namespace event
+
+class Observer {
+ public:
+  /// Called from Stack::dispatch_events() only.
+  virtual void on_events(uint8_t events) = 0;
+
+ protected:
+  ~Observer() = default;
+};
+
+/// A connection's figures, for people. Bytes and times.
+struct ConnectionInfo {
+  Duration srtt{};
+  Duration rto{};
+  uint32_t cwnd = 0;
+  uint32_t ssthresh = 0;
+  uint32_t in_flight = 0;
+  uint32_t send_queue = 0;
+  uint32_t receive_queue = 0;
+  uint32_t send_window = 0;
+  uint32_t receive_window = 0;
+  uint32_t mss = 0;
+  CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
+  bool sack = false;
+  bool timestamps = false;
+  bool ecn = false;
+};
+
+struct OutputTag {};
+struct EventTag {};
+struct AcceptTag {};
+
+class Connection : public TimerNode,
+                   public ListHook<OutputTag>,
+                   public ListHook<EventTag>,
+                   public ListHook<AcceptTag> {
+ public:
+  const FourTuple& tuple() const { return tuple_; }
+  State state() const { return state_; }
+  /// The handshake is done; perhaps half closed already.
+  bool is_established() const { return state_ >= State::kEstablished; }
+  /// kOk, or why the connection ended.
+  Errc error() const { return error_; }
+  /// nullptr: none.
+  void set_observer(Observer* observer) { observer_ = observer; }
+
+  /// Unread bytes, in order.
+  size_t readable() const { return receiver_.readable(); }
+  /// The first contiguous run of them, where they lie. Valid until the next Stack call; empty when
+  /// nothing is readable.
+  ByteSpan peek() const;
+  /// n <= readable(). Opens the receive window.
+  void consume(size_t n);
+  /// The peer's FIN was reached and everything before it read.
+  bool end_of_stream() const { return receiver_.fin_received() && receiver_.readable() == 0; }
+
+  /// Room in the send buffer, bytes; 0 before the handshake, after shutdown and after the end.
+  size_t writable() const;
+  /// Copies min(bytes.size(), writable()) bytes into the send queue and returns that.
+  size_t write(ByteSpan bytes);
+  /// Something written, or the FIN, is not acknowledged yet.
+  bool unsent_or_unacked() const { return !sender_.all_acknowledged(); }
+
+  /// FIN after what was written. Idempotent.
+  void shutdown_write();
+  /// RST, now. state() is kClosed and error() kConnectionAborted from here on.
+  void abort();
+  void set_nodelay(bool on);
+  void set_cork(bool on);
+  void set_keepalive(bool on);
+  ConnectionInfo info() const;
+
+ private:
+  static constexpr uint8_t kSynAckTries = 5;  // as Linux: 31 s
+
+  friend class Stack;
+  friend class Listener;
+  template <typename T>
+  friend class fairlead::ObjectPool;
+
+  Connection(Stack& stack, const FourTuple& tuple, const SocketOptions& options, PathEntry& path);
+  ~Connection() = default;
+
+  // connection.cc
+  void open_active(SeqNum iss, Time now);
+  void open_passive(const Segment& syn, SeqNum iss, Listener& listener, Time now);
+  /// The smallest shift with which the largest window we may offer fits 16 bits (RFC 7323 §2.2).
+  uint8_t own_shift() const;
+  void set_state(State state);
+  void end(Errc error);
+  void released();
+  bool done() const { return state_ == State::kClosed || state_ == State::kTimeWait; }
+
+  // connection_input.cc
+  void on_segment(Segment& segment, Time now);
+  void on_syn_sent_segment(Segment& segment, Time now);
+  bool acceptable(const Segment& segment) const;
+  bool paws_rejects(const Segment& segment, Time now) const;
+  void refuse_unacceptable(const Segment& segment);
+  void on_reset(const Segment& segment);
+  bool on_ack_field(Segment& segment, Time now);
+  void on_text(Segment& segment, Time now);
+  void on_fin(const Segment& segment);
+  void on_fin_acked(const Segment& segment);
+  void negotiate(const Segment& syn);
+  void complete_handshake(Segment& segment, Time now);
+  void note_timestamp(const Segment& segment, Time now);
+  void challenge_ack();
+  void on_icmp_error(Errc error, bool hard);
+  void on_mtu_change(Time now);
+
+  // connection_output.cc
+  bool has_output() const;
+  bool emit(port::PacketBurst& burst, Time now);
+  bool emit_syn(port::PacketBurst& burst, Time now);
+  bool emit_data(port::PacketBurst& burst, Time now);
+  struct Header;
+  void build(port::TxPacket& packet, const Header& header, Time now);
+  uint8_t fill_options(wire::TcpOptions& options, bool syn, Time now) const;
+  void update_mss(Time now);
+  uint32_t timestamp(Time now) const;
+  SendLimits limits() const;
+
+  // connection_timer.cc
+  Time deadline() const;
+  void on_timer(Time now);
+  void on_handshake_timer(Time now);
+  void on_keepalive_timer(Time now);
+  void detect_black_hole(Time now);
+  void arm_life_timer(Time now);
+
+  FourTuple tuple_;
+  State state_ = State::kClosed;
+  Errc error_ = Errc::kOk;
+  uint8_t events_ = 0;
+  uint8_t send_shift_ = 0;
+  uint16_t peer_mss_ = 536;  // RFC 9293 §3.7.1: when the SYN has none; IPv6: 1220
+  uint16_t mss_ = 536;       // payload bytes per segment now, options subtracted
+
+  Stack& stack_;
+  Observer* observer_ = nullptr;
+  Listener* listener_ = nullptr;  // while in SYN-RECEIVED or waiting to be accepted
+  const SocketOptions* options_;
+  PathEntry* path_;
+
+  Sender sender_;
+  Receiver receiver_;
+
+  Time ack_deadline_ = Time::max();   // delayed ACK
+  Time life_deadline_ = Time::max();  // handshake, keep-alive, FIN-WAIT-2: one at a time
+  Time heard_at_{};                   // last segment from the peer
+  Time syn_sent_at_{};                // first transmission of our SYN
+  uint32_t ts_offset_ = 0;            // of our timestamp clock (RFC 7323 §5.4)
+  uint32_t ts_recent_ = 0;            // RFC 7323 §4.3
+  SeqNum last_ack_sent_;
+  uint8_t handshake_tries_ = 0;
+  uint8_t keepalive_tries_ = 0;
+
+  bool owned_ : 1 = false;  // by the application
+  bool sack_ : 1 = false;
+  bool timestamps_ : 1 = false;
+  bool window_scaling_ : 1 = false;
+  bool ecn_ : 1 = false;
+  bool ecn_echo_ : 1 = false;  // CE seen, CWR not yet (RFC 3168 §6.1.3)
+  bool nodelay_ : 1 = false;
+  bool cork_ : 1 = false;
+  bool keepalive_ : 1 = false;
+  bool syn_due_ : 1 = false;
+  bool probe_due_ : 1 = false;  // window or keep-alive probe
+  bool detached_ : 1 = false;   // not in the flow table any more
+  bool blocked_ : 1 = false;    // the application saw writable() == 0
+};
+
+}  // namespace fairlead::host

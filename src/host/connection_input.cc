@@ -1,0 +1,283 @@
+// "Segment arrives" (RFC 9293 §3.10.7), with the checks of RFC 5961 and RFC 7323 in their places.
+#include <algorithm>
+
+#include "host/connection.h"
+#include "host/stack.h"
+
+namespace fairlead::host {
+
+using wire::tcp_flag::kCwr;
+using wire::tcp_flag::kEce;
+
+void Connection::on_segment(Segment& segment, Time now) {
+  Counters& counters = stack_.resources().counters;
+  if (state_ == State::kSynSent) return on_syn_sent_segment(segment, now);
+
+  // A repeated SYN before the handshake is complete: our SYN-ACK was lost.
+  if (state_ == State::kSynReceived && segment.syn() && segment.seq == receiver_.irs() &&
+      !segment.rst()) {
+    if (segment.ack_flag() && segment.ack == sender_.vars().nxt) {
+      complete_handshake(segment, now);  // simultaneous open: this is their SYN-ACK
+      receiver_.ack_now();
+    } else {
+      syn_due_ = true;
+    }
+    return;
+  }
+  if (timestamps_ && !segment.options.timestamps && !segment.rst()) {
+    ++counters.drop_paws;  // RFC 7323 §3.2: silently
+    return;
+  }
+  if (paws_rejects(segment, now)) {
+    ++counters.drop_paws;
+    receiver_.ack_now();
+    return;
+  }
+  if (!acceptable(segment)) return refuse_unacceptable(segment);
+  if (segment.rst()) return on_reset(segment);
+  if (segment.syn()) return challenge_ack();  // RFC 5961 §4.2
+  if (!segment.ack_flag()) {
+    ++counters.drop_no_ack_flag;
+    return;
+  }
+  heard_at_ = now;
+  keepalive_tries_ = 0;
+  if (state_ == State::kSynReceived) {
+    SeqNum una = sender_.vars().una;
+    if (!segment.ack.after(una) || segment.ack.after(sender_.vars().nxt)) {
+      stack_.reply_reset(segment);
+      return;
+    }
+    complete_handshake(segment, now);
+    if (done()) return;
+  }
+  note_timestamp(segment, now);
+  if (!on_ack_field(segment, now)) return;
+  if (done()) return;
+  on_text(segment, now);
+}
+
+void Connection::on_syn_sent_segment(Segment& segment, Time now) {
+  // RFC 9293 §3.10.7.3
+  Counters& counters = stack_.resources().counters;
+  Sender::Variables& snd = sender_.vars();
+  if (segment.ack_flag() && (!segment.ack.after(snd.iss) || segment.ack.after(snd.nxt))) {
+    ++counters.drop_bad_ack;
+    if (!segment.rst()) stack_.reply_reset(segment);
+    return;
+  }
+  if (segment.rst()) {
+    if (!segment.ack_flag()) return;
+    ++counters.connections_refused;
+    return end(Errc::kConnectionRefused);
+  }
+  if (!segment.syn()) return;
+  negotiate(segment);
+  receiver_.start(segment.seq, options_->receive_buffer_min, window_scaling_ ? own_shift() : 0);
+  receiver_.peer_uses_sack = sack_;
+  snd.wnd = snd.max_wnd = segment.window;
+  heard_at_ = now;
+  if (segment.ack_flag()) {
+    // RFC 3168 §6.1.1: an ECN-setup SYN-ACK has ECE and not CWR.
+    ecn_ = ecn_ && segment.has(kEce) && !segment.has(kCwr);
+    complete_handshake(segment, now);
+    receiver_.ack_now();
+    if (!done()) on_text(segment, now);
+  } else {
+    ecn_ = false;
+    set_state(State::kSynReceived);  // simultaneous open
+    syn_due_ = true;
+  }
+}
+
+void Connection::complete_handshake(Segment& segment, Time now) {
+  Sender::Variables& snd = sender_.vars();
+  snd.una = snd.iss + 1;
+  snd.nxt = max(snd.nxt, snd.una);
+  snd.wl1 = segment.seq;
+  snd.wl2 = segment.ack;
+  snd.wnd = uint32_t{segment.window} << (segment.syn() ? 0 : send_shift_);
+  snd.max_wnd = std::max(snd.max_wnd, snd.wnd);
+  update_mss(now);
+  sender_.establish(options_->congestion, mss_, sack_, now);
+  if (handshake_tries_ <= 1) {
+    sender_.rtt().sample(now - syn_sent_at_, now);
+  } else {
+    sender_.rtt().note_handshake_timeout();
+  }
+  syn_due_ = false;
+  handshake_tries_ = 0;
+  set_state(State::kEstablished);
+  ++stack_.resources().counters.connections_established;
+  events_ |= event::kConnected | event::kWritable;
+  if (sender_.fin_queued()) set_state(State::kFinWait1);
+  arm_life_timer(now);
+  if (listener_ != nullptr) stack_.on_accepted(*this);
+}
+
+bool Connection::acceptable(const Segment& segment) const {
+  // RFC 9293 §3.10.7.4, first: the four cases. With a zero window a segment at rcv.nxt passes for
+  // its ACK; its text is trimmed away later.
+  SeqNum nxt = receiver_.nxt();
+  uint32_t window = receiver_.window();
+  uint32_t length = segment.length();
+  if (window == 0) return segment.seq == nxt;
+  if (segment.seq.in_window(nxt, window)) return true;
+  if (length == 0) return segment.seq == nxt + window;  // as Linux: a pure ACK at the right edge
+  return (segment.end() - 1).in_window(nxt, window) ||
+         (segment.seq.before(nxt) && segment.end().after(nxt));
+}
+
+void Connection::refuse_unacceptable(const Segment& segment) {
+  Resources& res = stack_.resources();
+  ++res.counters.drop_out_of_window;
+  if (segment.rst()) return;
+  if (!segment.payload.empty() && segment.end().at_or_before(receiver_.nxt())) {
+    receiver_.note_old_segment(segment, res);
+  } else if (stack_.allow_challenge_ack()) {
+    receiver_.ack_now();
+  }
+}
+
+bool Connection::paws_rejects(const Segment& segment, Time now) const {
+  // RFC 7323 §5.3 R1. ts_recent is too old to judge by after 24 days (§5.5).
+  if (!timestamps_ || !segment.options.timestamps || segment.rst()) return false;
+  auto age = static_cast<int32_t>(segment.options.timestamps->value - ts_recent_);
+  return age < 0 && now - heard_at_ < hours(24 * 24);
+}
+
+void Connection::note_timestamp(const Segment& segment, Time) {
+  if (!timestamps_ || !segment.options.timestamps) return;
+  // RFC 7323 §4.3 (2)
+  uint32_t value = segment.options.timestamps->value;
+  if (segment.seq.at_or_before(last_ack_sent_) && static_cast<int32_t>(value - ts_recent_) >= 0) {
+    ts_recent_ = value;
+  }
+}
+
+void Connection::on_reset(const Segment& segment) {
+  Counters& counters = stack_.resources().counters;
+  // RFC 5961 §3.2: only an exact sequence number resets; one in the window is asked to prove itself.
+  if (segment.seq != receiver_.nxt()) return challenge_ack();
+  ++counters.connections_reset_by_peer;
+  bool refused = state_ == State::kSynReceived && listener_ == nullptr;
+  // The peer had everything and closed first: its RST takes nothing away.
+  bool clean = state_ == State::kClosing || state_ == State::kLastAck;
+  end(refused ? Errc::kConnectionRefused : clean ? Errc::kOk : Errc::kConnectionReset);
+}
+
+void Connection::challenge_ack() {
+  Counters& counters = stack_.resources().counters;
+  if (!stack_.allow_challenge_ack()) return;
+  ++counters.challenge_acks_sent;
+  receiver_.ack_now();
+}
+
+bool Connection::on_ack_field(Segment& segment, Time now) {
+  Resources& res = stack_.resources();
+  Sender::Variables& snd = sender_.vars();
+  // RFC 5961 §5.2: outside [una - max.wnd, nxt] the ACK was made up.
+  if (segment.ack.after(snd.nxt) || segment.ack.before(snd.una - snd.max_wnd)) {
+    ++res.counters.drop_bad_ack;
+    challenge_ack();
+    return false;
+  }
+  if (ecn_ && segment.has(kEce) && segment.ack.at_or_after(snd.una)) sender_.on_ecn_echo(res);
+  if (segment.ack.before(snd.una)) return true;  // old; its text may still be new
+
+  uint32_t window_before = snd.wnd;
+  sender_.update_window(segment, send_shift_);
+  segment.window_changed = snd.wnd != window_before;
+  if (snd.wnd > 0 && window_before == 0) sender_.rtt().reset_backoff();
+  std::optional<uint32_t> ts_now;
+  if (timestamps_) ts_now = timestamp(now);
+  AckOutcome outcome = sender_.on_ack(segment, ts_now, now, res);
+  if (outcome.advanced) {
+    if (blocked_ && sender_.room(*options_) > 0) {
+      blocked_ = false;
+      events_ |= event::kWritable;
+    }
+    if (sender_.all_acknowledged()) events_ |= event::kSent;
+  }
+  if (outcome.fin_acked) on_fin_acked(segment);
+  return true;
+}
+
+void Connection::on_fin_acked(const Segment& segment) {
+  switch (state_) {
+    case State::kFinWait1:
+      set_state(State::kFinWait2);
+      arm_life_timer(stack_.now());
+      break;
+    case State::kClosing:
+      stack_.enter_time_wait(*this, segment);
+      break;
+    case State::kLastAck:
+      end(Errc::kOk);
+      break;
+    case State::kClosed:
+    case State::kListen:
+    case State::kSynSent:
+    case State::kSynReceived:
+    case State::kEstablished:
+    case State::kFinWait2:
+    case State::kCloseWait:
+    case State::kTimeWait:
+      break;
+  }
+}
+
+void Connection::on_text(Segment& segment, Time now) {
+  Resources& res = stack_.resources();
+  if (receiver_.fin_received()) {
+    if (segment.length() > 0) receiver_.ack_now();  // after the FIN there is nothing new
+    return;
+  }
+  if (!owned_ && listener_ == nullptr && !segment.payload.empty() &&
+      segment.end().after(receiver_.nxt())) {
+    // RFC 1122 §4.2.2.13: nobody will read this.
+    ++res.counters.drop_after_close;
+    stack_.reset_peer(*this);
+    return end(Errc::kConnectionAborted);
+  }
+  if (ecn_) {
+    if (segment.has(kCwr)) ecn_echo_ = false;
+    if (segment.ce) {
+      ecn_echo_ = true;
+      ++res.counters.ce_marks_received;
+      receiver_.ack_now();
+    }
+  }
+  uint32_t in_order = receiver_.accept(segment, now, res);
+  if (in_order > 0) events_ |= event::kReadable;
+  if (receiver_.ack_delayed() && !receiver_.ack_due() && ack_deadline_ == Time::max()) {
+    ack_deadline_ = now + Receiver::kDelayedAck;
+  }
+  if (receiver_.fin_received()) on_fin(segment);
+}
+
+void Connection::on_fin(const Segment& segment) {
+  events_ |= event::kReadable;
+  switch (state_) {
+    case State::kSynReceived:
+    case State::kEstablished:
+      set_state(State::kCloseWait);
+      break;
+    case State::kFinWait1:
+      set_state(State::kClosing);  // had our FIN been acknowledged, this were FIN-WAIT-2
+      break;
+    case State::kFinWait2:
+      stack_.enter_time_wait(*this, segment);
+      break;
+    case State::kClosed:
+    case State::kListen:
+    case State::kSynSent:
+    case State::kCloseWait:
+    case State::kClosing:
+    case State::kLastAck:
+    case State::kTimeWait:
+      break;
+  }
+}
+
+}  // namespace fairlead::host

@@ -1,0 +1,116 @@
+// A connection's timers but the sender's: delayed ACK; and one "life" deadline, which is the
+// handshake's, keep-alive's or FIN-WAIT-2's, as the state has it.
+#include <algorithm>
+
+#include "host/connection.h"
+#include "host/stack.h"
+
+namespace fairlead::host {
+namespace {
+
+/// After this many timeouts in a row a large segment is suspected to vanish for its size.
+constexpr unsigned kBlackHoleTimeouts = 2;
+/// What is tried then (RFC 4821 §7.2's first search value; IPv6 has its guaranteed minimum).
+constexpr uint16_t kBlackHoleMtuV4 = 1024;
+constexpr uint16_t kBlackHoleFloorV4 = 552;
+
+}  // namespace
+
+Time Connection::deadline() const {
+  Time earliest = std::min(ack_deadline_, life_deadline_);
+  if (std::optional<Time> send = sender_.deadline()) earliest = std::min(earliest, *send);
+  return earliest;
+}
+
+void Connection::on_timer(Time now) {
+  Resources& res = stack_.resources();
+  if (now >= ack_deadline_) {
+    ack_deadline_ = Time::max();
+    if (receiver_.ack_delayed()) {
+      receiver_.ack_now();
+      ++res.counters.delayed_acks;
+    }
+  }
+  if (is_established()) {
+    switch (sender_.on_timer(now, options_->user_timeout, res)) {
+      case TimerOutcome::kNothing:
+        break;
+      case TimerOutcome::kTransmit:
+        detect_black_hole(now);
+        break;
+      case TimerOutcome::kWindowProbe:
+        probe_due_ = true;
+        break;
+      case TimerOutcome::kTimedOut:
+        ++res.counters.connections_timed_out;
+        stack_.reset_peer(*this);
+        return end(Errc::kTimedOut);
+    }
+  }
+  if (now < life_deadline_) return;
+  life_deadline_ = Time::max();
+  if (state_ == State::kSynSent || state_ == State::kSynReceived) {
+    on_handshake_timer(now);
+  } else if (state_ == State::kFinWait2 && !owned_) {
+    // Nobody waits for the peer's FIN any more; RFC 9293 lets FIN-WAIT-2 last forever, servers cannot.
+    end(Errc::kOk);
+  } else if (is_established()) {
+    on_keepalive_timer(now);
+  }
+}
+
+void Connection::arm_life_timer(Time now) {
+  life_deadline_ = Time::max();
+  if (state_ == State::kSynSent || state_ == State::kSynReceived) {
+    life_deadline_ = now + RttEstimator::kInitialRto * (int64_t{1} << std::min(handshake_tries_, uint8_t{6}));
+  } else if (state_ == State::kFinWait2 && !owned_) {
+    life_deadline_ = now + options_->linger_timeout;
+  } else if (keepalive_ && is_established()) {
+    life_deadline_ = keepalive_tries_ == 0 ? heard_at_ + options_->keepalive_idle
+                                           : now + options_->keepalive_interval;
+  }
+}
+
+void Connection::on_handshake_timer(Time now) {
+  Resources& res = stack_.resources();
+  if (now - heard_at_ >= options_->connect_timeout ||
+      (state_ == State::kSynReceived && handshake_tries_ >= kSynAckTries)) {
+    ++res.counters.connections_timed_out;
+    return end(Errc::kTimedOut);
+  }
+  ++res.counters.retransmission_timeouts;
+  syn_due_ = true;
+  // RFC 3168 §6.1.1.1: a SYN that gets no answer may have been dropped for its ECN flags.
+  if (state_ == State::kSynSent && handshake_tries_ >= 2) ecn_ = false;
+  arm_life_timer(now);
+}
+
+void Connection::on_keepalive_timer(Time now) {
+  Time due = heard_at_ + options_->keepalive_idle;
+  if (keepalive_tries_ == 0 && now < due) return arm_life_timer(now);
+  if (keepalive_tries_ >= options_->keepalive_probes) {
+    ++stack_.resources().counters.connections_timed_out;
+    stack_.reset_peer(*this);
+    return end(Errc::kTimedOut);
+  }
+  ++keepalive_tries_;
+  ++stack_.resources().counters.keepalive_probes;
+  probe_due_ = true;
+  arm_life_timer(now);
+}
+
+void Connection::detect_black_hole(Time now) {
+  // RFC 4821 §7.6.4 style: full-sized segments vanish, no ICMP says why. Smaller ones may pass.
+  if (sender_.timeouts() < kBlackHoleTimeouts || sender_.sent().total() < mss_) return;
+  bool v4 = tuple_.remote.address.is_v4();
+  uint16_t mtu = stack_.paths().mtu(*path_, now);
+  uint16_t next = v4 ? (mtu > kBlackHoleMtuV4 ? kBlackHoleMtuV4 : kBlackHoleFloorV4)
+                     : PathCache::kMinMtuV6;
+  if (mtu <= next) return;
+  if (stack_.paths().learn_mtu(*path_, next, now)) {
+    ++stack_.resources().counters.black_holes_detected;
+    on_mtu_change(now);
+  }
+}
+
+}  // namespace fairlead::host

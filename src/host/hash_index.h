@@ -1,0 +1,95 @@
+// HashIndex: an open-addressing hash table of pointers to objects that hold their own key.
+//
+// Linear probing over 16-byte slots (hash, pointer); deletion shifts back what follows, so there are
+// no tombstones and a lookup that misses ends at the first hole. Grows by doubling at 3/4 full; the
+// keyed hash (SipHash-1-3) keeps chosen keys from piling up. The owner bounds the number of objects.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/check.h"
+#include "base/siphash.h"
+
+namespace fairlead::host {
+
+/// KeyOf(const T&) -> const Key&. Key has no padding and operator==.
+template <typename T, typename Key, const Key& (*KeyOf)(const T&)>
+class HashIndex {
+ public:
+  explicit HashIndex(SipKey secret) : secret_(secret), slots_(64) {}
+
+  size_t size() const { return size_; }
+
+  T* find(const Key& key) const {
+    uint64_t hash = hash_of(key);
+    for (size_t i = hash & mask();; i = (i + 1) & mask()) {
+      const Slot& slot = slots_[i];
+      if (slot.object == nullptr) return nullptr;
+      if (slot.hash == hash && KeyOf(*slot.object) == key) return slot.object;
+    }
+  }
+
+  /// The key must not be in the table.
+  void insert(T& object) {
+    if ((size_ + 1) * 4 > slots_.size() * 3) grow();
+    place({hash_of(KeyOf(object)), &object});
+    ++size_;
+  }
+
+  /// The object must be in the table.
+  void erase(const T& object) {
+    size_t i = hash_of(KeyOf(object)) & mask();
+    while (slots_[i].object != &object) {
+      CHECK(slots_[i].object != nullptr);
+      i = (i + 1) & mask();
+    }
+    // Knuth 6.4 algorithm R: move back whatever may not stand behind a hole.
+    for (size_t j = (i + 1) & mask(); slots_[j].object != nullptr; j = (j + 1) & mask()) {
+      size_t home = slots_[j].hash & mask();
+      if (((j - home) & mask()) < ((j - i) & mask())) continue;
+      slots_[i] = slots_[j];
+      i = j;
+    }
+    slots_[i] = {};
+    --size_;
+  }
+
+  /// visit must not change the table.
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (const Slot& slot : slots_) {
+      if (slot.object != nullptr) visit(*slot.object);
+    }
+  }
+
+ private:
+  struct Slot {
+    uint64_t hash = 0;
+    T* object = nullptr;
+  };
+
+  size_t mask() const { return slots_.size() - 1; }
+  uint64_t hash_of(const Key& key) const { return siphash13(secret_, key); }
+
+  void place(const Slot& entry) {
+    size_t i = entry.hash & mask();
+    while (slots_[i].object != nullptr) i = (i + 1) & mask();
+    slots_[i] = entry;
+  }
+  void grow() {
+    std::vector<Slot> old(slots_.size() * 2);
+    old.swap(slots_);
+    for (const Slot& slot : old) {
+      if (slot.object != nullptr) place(slot);
+    }
+  }
+
+  SipKey secret_;
+  size_t size_ = 0;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace fairlead::host

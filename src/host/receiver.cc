@@ -1,0 +1,212 @@
+#include "host/receiver.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace fairlead::host {
+
+void Receiver::start(SeqNum irs, uint32_t limit, uint8_t shift) {
+  irs_ = irs;
+  nxt_ = edge_ = irs + 1;
+  limit_ = limit;
+  shift_ = shift;
+}
+
+void Receiver::clear(Resources& res) {
+  res.borrowed.drop_front(borrowed_, borrowed_.size);
+  queue_.clear(res.chunks);
+  reassembly_.clear(res.ranges, res.chunks);
+}
+
+void Receiver::note_duplicate(SeqNum left, SeqNum right, Resources& res) {
+  ++res.counters.duplicate_segments;
+  ack_due_ = true;
+  if (peer_uses_sack && left.before(right)) {
+    dsack_ = wire::SackBlock{left, right};
+  } else if (extra_acks_ < kMaxExtraAcks) {
+    ++extra_acks_;
+  }
+}
+
+void Receiver::store_in_order(ByteSpan payload, Resources& res) {
+  auto size = static_cast<uint32_t>(payload.size());
+  if (!res.borrowed.full()) {
+    res.borrowed.push(borrowed_, payload);
+  } else {
+    settle(res);
+    size = queue_.append(payload, res.chunks);
+    if (size < payload.size()) ++res.counters.drop_no_buffer;
+  }
+  nxt_ += size;
+}
+
+uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
+  ByteSpan payload = segment.payload;
+  SeqNum seq = segment.seq + (segment.syn() ? 1 : 0);
+  bool fin = segment.fin();
+  if (payload.empty() && !fin) return 0;
+
+  auto length = static_cast<uint32_t>(payload.size());
+  if (length > 0) {
+    uint32_t per_segment = (length + segment.segments - 1) / segment.segments;
+    segment_size_ = static_cast<uint16_t>(
+        std::clamp<uint32_t>(per_segment, segment_size_, 65535));
+  }
+  // Trim to the window: what was here before, what is beyond the edge.
+  if (seq.before(nxt_)) {
+    auto old = std::min(static_cast<uint32_t>(nxt_ - seq), length);
+    if (old > 0) note_duplicate(seq, seq + old, res);
+    payload = payload.subspan(old);
+    seq += old;
+    if (seq.before(nxt_)) fin = false;  // the FIN is old too
+    if (seq.before(nxt_) || (payload.empty() && !fin)) {
+      ack_due_ = true;
+      return 0;
+    }
+  }
+  if ((seq + static_cast<uint32_t>(payload.size())).after(edge_)) {
+    ++res.counters.drop_window_full;
+    payload = payload.first(static_cast<size_t>(std::max(edge_ - seq, 0)));
+    fin = false;
+    ack_due_ = true;
+  }
+  SeqNum end = seq + static_cast<uint32_t>(payload.size());
+  if (fin_seen_ && end.after(fin_seq_)) {  // data behind a FIN: the peer contradicts itself
+    payload = payload.first(static_cast<size_t>(std::max(fin_seq_ - seq, 0)));
+    end = seq + static_cast<uint32_t>(payload.size());
+  }
+  if (fin && !fin_seen_) {
+    fin_seen_ = true;
+    fin_seq_ = end;
+  }
+
+  SeqNum before = nxt_;
+  if (seq == nxt_) {
+    bool filled_gap = !reassembly_.empty();
+    if (!payload.empty()) store_in_order(payload, res);
+    if (filled_gap && nxt_ == end) {
+      settle(res);
+      nxt_ = reassembly_.take_ready(nxt_, queue_, res.ranges, res.chunks);
+      ack_due_ = true;  // RFC 5681 §4.2: at once when a gap is filled, wholly or in part
+    }
+  } else if (!payload.empty()) {
+    ++res.counters.out_of_order_segments;
+    ack_due_ = true;  // RFC 5681 §4.2
+    if (!peer_uses_sack && extra_acks_ < kMaxExtraAcks) ++extra_acks_;
+    switch (reassembly_.insert(seq, payload, res.ranges, res.chunks)) {
+      case Reassembly::Outcome::kStored:
+        break;
+      case Reassembly::Outcome::kDuplicate:
+        note_duplicate(seq, end, res);
+        break;
+      case Reassembly::Outcome::kFull:
+        ++res.counters.drop_reassembly_full;
+        break;
+      case Reassembly::Outcome::kNoBuffer:
+        ++res.counters.drop_no_buffer;
+        break;
+    }
+  }
+  auto in_order = static_cast<uint32_t>(nxt_ - before);
+  res.counters.bytes_received += in_order;
+  if (in_order > 0) {
+    // RFC 9293 §3.8.6.3: an ACK for at least every second full-sized segment.
+    unacked_segments_ = static_cast<uint8_t>(std::min<uint32_t>(
+        unacked_segments_ + std::max<uint32_t>(1, in_order / segment_size_), 255));
+    if (quick_acks_ > 0) --quick_acks_, ack_due_ = true;
+    if (unacked_segments_ >= 2) ack_due_ = true;
+  }
+  if (fin_seen_ && !fin_received_ && nxt_ == fin_seq_) {
+    nxt_ += 1;
+    if (edge_.before(nxt_)) edge_ = nxt_;
+    fin_received_ = true;
+    ack_due_ = true;
+  }
+  return in_order;
+}
+
+void Receiver::consume(uint32_t n, Resources& res) {
+  CHECK(n <= readable());
+  measured_ += n;
+  uint32_t queued = std::min(n, queue_.size());
+  queue_.drop_front(queued, res.chunks);
+  res.borrowed.drop_front(borrowed_, n - queued);
+}
+
+void Receiver::settle(Resources& res) {
+  while (borrowed_.size > 0) {
+    ByteSpan bytes = res.borrowed.front(borrowed_);
+    uint32_t kept = queue_.append(bytes, res.chunks);
+    res.borrowed.drop_front(borrowed_, kept);
+    if (kept < bytes.size()) {
+      // The pool is at its bound: these bytes are not acknowledged yet, so forget them; the sender
+      // will repeat them into a window that has closed meanwhile.
+      ++res.counters.drop_no_buffer;
+      if (fin_received_) {
+        fin_received_ = fin_seen_ = false;
+        nxt_ = nxt_ - 1;
+      }
+      nxt_ = nxt_ - borrowed_.size;
+      res.borrowed.drop_front(borrowed_, borrowed_.size);
+    }
+  }
+}
+
+void Receiver::autotune(Time now, Duration rtt, uint32_t max_limit) {
+  if (measure_start_ == Time{}) {
+    measure_start_ = now;
+    measured_ = 0;
+    return;
+  }
+  if (now - measure_start_ < std::max<Duration>(rtt, microseconds(100))) return;
+  if (measured_ > limit_ / 2) limit_ = std::min(max_limit, limit_ * 2);
+  measure_start_ = now;
+  measured_ = 0;
+}
+
+bool Receiver::window_update_due(uint32_t mss) const {
+  if (fin_received_) return false;
+  uint32_t room = limit_ > used() ? limit_ - used() : 0;
+  SeqNum edge = nxt_ + room;
+  if (!edge.after(edge_)) return false;
+  auto gain = static_cast<uint32_t>(edge - edge_);
+  // Told without being asked when it is worth a segment: a window that was closed for the sender's
+  // purposes opens, or half the buffer has become free (RFC 9293 §3.8.6.2.2).
+  return gain >= limit_ / 2 || (window() < mss && gain >= std::min(mss, limit_ / 2));
+}
+
+uint16_t Receiver::advertise(uint32_t mss, bool syn) {
+  uint32_t room = limit_ > used() ? limit_ - used() : 0;
+  uint32_t shift = syn ? 0 : shift_;
+  uint32_t max_window = uint32_t{65535} << shift;
+  SeqNum edge = nxt_ + std::min(room, max_window);
+  // Receiver's silly window avoidance: move the edge by a segment or half the buffer, or not at all.
+  if (edge.after(edge_) && static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
+    edge_ = edge;
+  }
+  uint32_t field = std::min(window(), max_window) >> shift;
+  SeqNum told = nxt_ + (field << shift);
+  if (shift > 0 && told.before(edge_)) {
+    // What the shift cuts off: round up when the buffer has room, so that the edge stays put.
+    if (field < 65535 && (window() & ((1u << shift) - 1)) != 0) ++field;
+    edge_ = max(edge_, nxt_ + (field << shift));
+  }
+  return static_cast<uint16_t>(field);
+}
+
+void Receiver::on_ack_sent() {
+  ack_due_ = false;
+  unacked_segments_ = 0;
+  dsack_.reset();
+  if (extra_acks_ > 0) --extra_acks_;
+}
+
+void Receiver::fill_sack(wire::TcpOptions& options) const {
+  unsigned n = 0;
+  if (dsack_) options.sack[n++] = *dsack_;  // RFC 2883 §4: a duplicate is told first
+  n += reassembly_.sack_blocks(std::span(options.sack).subspan(n));
+  options.sack_count = static_cast<uint8_t>(n);
+}
+
+}  // namespace fairlead::host

@@ -1,0 +1,112 @@
+// Receiver: the receive side of one connection. Which bytes are new, where they wait, what window to
+// advertise, when to acknowledge.
+//
+//        read by the application    rcv.nxt                      edge (last advertised)
+//              |   queue / borrowed    |  (gap)  [reassembly]       |
+//   -----------+-----------------------+----------------------------+
+//                                      |<------ rcv.wnd ----------->|
+//
+// In-order payload is not copied when it arrives: it is borrowed from its packet until the end of the
+// receive burst (borrowed.h). The right edge of the window never moves back (RFC 9293 §3.8.6.2.2).
+// The buffer limit autotunes: when the application reads more than half of it within a round trip,
+// the limit, not the sender, was what held the connection back, and it doubles (dynamic right-sizing,
+// Fisk & Feng 2001).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/seq_num.h"
+#include "base/time.h"
+#include "host/resources.h"
+#include "host/segment.h"
+
+namespace fairlead::host {
+
+class Receiver {
+ public:
+  /// Linux's value; RFC 9293 §3.8.6.3 allows up to 500 ms.
+  static constexpr Duration kDelayedAck = milliseconds(40);
+
+  /// The peer's SYN had sequence number `irs`; `limit` bytes may wait, and the window field will be
+  /// shifted by `shift`.
+  void start(SeqNum irs, uint32_t limit, uint8_t shift);
+  void clear(Resources& res);
+
+  SeqNum nxt() const { return nxt_; }
+  SeqNum irs() const { return irs_; }
+  /// RCV.WND: from nxt() to the edge last advertised.
+  uint32_t window() const { return static_cast<uint32_t>(edge_ - nxt_); }
+  uint8_t shift() const { return shift_; }
+
+  /// Takes an acceptable segment's text and FIN (RFC 9293 §3.10.7.4, seventh and eighth step).
+  /// Returns the payload bytes that came in order. Sets what acks are due.
+  uint32_t accept(const Segment& segment, Time now, Resources& res);
+  /// A segment all of which was received before: acknowledged at once, with a D-SACK.
+  void note_old_segment(const Segment& segment, Resources& res) {
+    note_duplicate(segment.seq, segment.seq + static_cast<uint32_t>(segment.payload.size()), res);
+  }
+  /// The FIN was reached: everything before it is here.
+  bool fin_received() const { return fin_received_; }
+
+  // The reader's side.
+  uint32_t readable() const { return queue_.size() + borrowed_.size; }
+  ByteSpan peek(const Resources& res) const {
+    return queue_.empty() ? res.borrowed.front(borrowed_) : queue_.front();
+  }
+  void consume(uint32_t n, Resources& res);
+  /// Copies what still lies in packets.
+  void settle(Resources& res);
+  bool has_borrowed() const { return borrowed_.size > 0; }
+
+  /// A round trip has passed: judge whether the buffer limit held the sender back.
+  void autotune(Time now, Duration rtt, uint32_t max_limit);
+  uint32_t limit() const { return limit_; }
+
+  // Acknowledging.
+  void ack_now() { ack_due_ = true; }
+  bool ack_due() const { return ack_due_ || extra_acks_ > 0; }
+  /// Data is waiting for the delayed ACK timer.
+  bool ack_delayed() const { return unacked_segments_ > 0; }
+  bool window_update_due(uint32_t mss) const;
+  /// The window field for an outgoing segment; moves the advertised edge. Call last thing before
+  /// sending.
+  uint16_t advertise(uint32_t mss, bool syn);
+  /// A segment with an ACK was sent.
+  void on_ack_sent();
+  /// Duplicate and selective ACK blocks for the next segment (RFC 2018, 2883).
+  void fill_sack(wire::TcpOptions& options) const;
+  bool has_sack() const { return dsack_.has_value() || !reassembly_.empty(); }
+
+  bool peer_uses_sack = false;
+
+ private:
+  static constexpr uint8_t kQuickAcks = 16;     // at the start: the peer is in slow start
+  static constexpr uint8_t kMaxExtraAcks = 16;  // duplicate ACKs owed, per burst
+
+  uint32_t used() const { return readable(); }
+  void note_duplicate(SeqNum left, SeqNum right, Resources& res);
+  void store_in_order(ByteSpan payload, Resources& res);
+
+  ByteChain queue_;
+  BorrowedSpans::List borrowed_;
+  Reassembly reassembly_;
+  SeqNum nxt_, irs_;
+  SeqNum edge_;
+  SeqNum fin_seq_;
+  uint32_t limit_ = 0;
+  uint32_t measured_ = 0;  // bytes read since measure_start_
+  Time measure_start_{};
+  std::optional<wire::SackBlock> dsack_;
+  uint16_t segment_size_ = 536;  // largest payload per segment seen
+  uint8_t unacked_segments_ = 0;
+  uint8_t quick_acks_ = kQuickAcks;
+  uint8_t extra_acks_ = 0;
+  uint8_t shift_ = 0;
+  bool ack_due_ : 1 = false;
+  bool fin_seen_ : 1 = false;      // at fin_seq_, perhaps behind a gap
+  bool fin_received_ : 1 = false;
+};
+
+}  // namespace fairlead::host
