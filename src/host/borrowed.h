@@ -1,9 +1,9 @@
 // BorrowedSpans: in-order payload that still lies in the packets of the current receive burst.
 //
-// When nothing is queued before it, payload is handed to the reader where it is. What the reader has
-// not taken by the end of the burst is copied out (Stack::settle()), so a slow reader costs a copy
-// and a fast one costs none. The table is one per stack and lives for one burst; each connection
-// holds the head and tail of its list in it.
+// When nothing is queued before it, payload is handed to the reader where it is. What the reader
+// has not taken by the end of the burst is copied out (Stack::settle()), so a slow reader costs a
+// copy and a fast one costs none. The table is one per stack and lives for one burst; each
+// connection holds the head and tail of its list in it.
 //
 // Bound: kCapacity spans; beyond it payload is copied at once.
 #pragma once

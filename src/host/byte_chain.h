@@ -7,8 +7,8 @@
 // buffer memory. A chunk may begin or end part-filled anywhere in the list, which is what lets two
 // chains be joined without copying (reassembly does that when a gap closes).
 //
-// Rejected: a ring buffer per connection. It must be sized for the largest window or copied to grow,
-// and 100,000 idle connections would pin memory they do not use.
+// Rejected: a ring buffer per connection. It must be sized for the largest window or copied to
+// grow, and 100,000 idle connections would pin memory they do not use.
 #pragma once
 
 #include <array>
@@ -51,7 +51,8 @@ class ByteChain {
   ByteSpan front() const { return head_ ? head_->bytes() : ByteSpan(); }
   const Chunk* head() const { return head_; }
 
-  /// Copies bytes to the end; returns how many, fewer than asked only when the pool is at its bound.
+  /// Copies bytes to the end; returns how many, fewer than asked only when the pool is at its
+  /// bound.
   uint32_t append(ByteSpan bytes, ChunkPool& pool);
   /// Drops n <= size() bytes from the front.
   void drop_front(uint32_t n, ChunkPool& pool);

@@ -1,5 +1,5 @@
-// The bounds and defaults of a host stack. Every table and queue has its bound here; what happens at
-// the bound stands beside it and is counted in Counters.
+// The bounds and defaults of a host stack. Every table and queue has its bound here; what happens
+// at the bound stands beside it and is counted in Counters.
 #pragma once
 
 #include <cstddef>
@@ -13,20 +13,22 @@ enum class CongestionAlgorithm : uint8_t { kCubic, kNewReno };
 
 /// Per-connection options. A listener's are inherited by what it accepts.
 struct SocketOptions {
-  bool nodelay = false;             // true: no Nagle (RFC 9293 §3.7.4)
-  bool keepalive = false;           // RFC 9293 §3.8.4: off by default
-  bool ecn = true;                  // offer and accept ECN (RFC 3168)
+  bool nodelay = false;    // true: no Nagle (RFC 9293 §3.7.4)
+  bool keepalive = false;  // RFC 9293 §3.8.4: off by default
+  bool ecn = true;         // offer and accept ECN (RFC 3168)
   CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
   Duration keepalive_idle = hours(2);
   Duration keepalive_interval = seconds(75);
   uint32_t keepalive_probes = 9;
-  Duration user_timeout = minutes(15);     // RFC 5482: unacknowledged this long: ETIMEDOUT
+  Duration user_timeout = minutes(15);      // RFC 5482: unacknowledged this long: ETIMEDOUT
   Duration connect_timeout = seconds(127);  // SYN unanswered this long: ETIMEDOUT
-  Duration linger_timeout = seconds(60);   // FIN-WAIT-2 of a released connection (never forever)
-  uint32_t send_buffer_min = 64 * 1024;    // bytes; the buffer autotunes between the two
+  Duration linger_timeout = seconds(60);    // FIN-WAIT-2 of a released connection (never forever)
+  uint32_t send_buffer_min = 64 * 1024;     // bytes; the buffer autotunes between the two
   uint32_t send_buffer_max = 4 * 1024 * 1024;
   uint32_t receive_buffer_min = 128 * 1024;
   uint32_t receive_buffer_max = 6 * 1024 * 1024;
+
+  friend bool operator==(const SocketOptions&, const SocketOptions&) = default;
 };
 
 struct ListenOptions {
@@ -37,12 +39,13 @@ struct ListenOptions {
 
 struct StackConfig {
   size_t max_connections = 1 << 20;  // TCBs; at the bound SYNs are dropped, connect(): ENOBUFS
-  size_t max_time_wait = 1 << 16;    // at the bound the oldest is ended early (RFC 9293 allows none)
-  size_t max_paths = 1 << 18;        // cached destinations; at the bound unused ones are evicted
-  size_t max_buffer_bytes = size_t{1} << 30;  // stream bytes held, both directions, all connections;
-                                              // at the bound windows close and writes would block
-  size_t max_listeners = 4096;       // listen(): ENOBUFS
-  Duration time_wait = seconds(60);  // 2 MSL; Linux has the same
+  size_t max_time_wait = 1 << 16;  // at the bound the oldest is ended early (RFC 9293 allows none)
+  size_t max_paths = 1 << 18;      // cached destinations; at the bound unused ones are evicted
+  size_t max_buffer_bytes = size_t{1}
+                            << 30;    // stream bytes held, both directions, all connections;
+                                      // at the bound windows close and writes would block
+  size_t max_listeners = 4096;        // listen(): ENOBUFS
+  Duration time_wait = seconds(60);   // 2 MSL; Linux has the same
   uint16_t local_port_first = 61000;  // our outgoing connections (RFC 6056), host order
   uint16_t local_port_last = 65535;
   uint32_t challenge_acks_per_second = 1000;  // RFC 5961 §7, whole stack

@@ -18,8 +18,8 @@ uint32_t NewReno::reduce(uint32_t, uint32_t flight, uint32_t mss) {
 }
 
 namespace {
-constexpr float kCubicC = 0.4f;     // RFC 9438 §5
-constexpr float kCubicBeta = 0.7f;  // RFC 9438 §4.6
+constexpr float kCubicC = 0.4f;                                                  // RFC 9438 §5
+constexpr float kCubicBeta = 0.7f;                                               // RFC 9438 §4.6
 constexpr float kCubicAlpha = 3.0f * (1.0f - kCubicBeta) / (1.0f + kCubicBeta);  // §4.3
 
 float to_seconds(Duration d) { return std::chrono::duration<float>(d).count(); }

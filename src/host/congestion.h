@@ -20,11 +20,11 @@ namespace fairlead::host {
 
 /// What an ACK says that congestion control needs. Bytes and times.
 struct AckSample {
-  uint32_t acked = 0;    // bytes newly delivered
+  uint32_t acked = 0;         // bytes newly delivered
   bool cwnd_limited = false;  // the window, not the application, was what held sending back
   SeqNum ack;
   SeqNum nxt;
-  Duration rtt{};   // of this ACK; zero when there was no valid sample
+  Duration rtt{};  // of this ACK; zero when there was no valid sample
   Duration srtt{};
   Time now;
 };

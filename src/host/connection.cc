@@ -63,8 +63,7 @@ void Connection::open_passive(const Segment& syn, SeqNum iss, Listener& listener
   ts_offset_ = stack_.timestamp_offset(tuple_);
   negotiate(syn);
   ecn_ = options_->ecn && syn.has(wire::tcp_flag::kEce) && syn.has(wire::tcp_flag::kCwr);
-  receiver_.start(syn.seq, options_->receive_buffer_min,
-                  window_scaling_ ? own_shift() : 0);
+  receiver_.start(syn.seq, options_->receive_buffer_min, window_scaling_ ? own_shift() : 0);
   receiver_.peer_uses_sack = sack_;
   sender_.vars().wnd = sender_.vars().max_wnd = syn.window;  // a SYN's window is never scaled
   syn_due_ = true;

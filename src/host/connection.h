@@ -1,5 +1,6 @@
-// Connection: one TCP connection (the full TCB). It joins Sender and Receiver with the state machine
-// of RFC 9293 §3.3.2, turns their decisions into packets, and is what the application holds.
+// Connection: one TCP connection (the full TCB). It joins Sender and Receiver with the state
+// machine of RFC 9293 §3.3.2, turns their decisions into packets, and is what the application
+// holds.
 //
 //   connection.cc         the application's calls, state changes
 //   connection_input.cc   "segment arrives" (RFC 9293 §3.10.7)
@@ -172,7 +173,6 @@ class Connection : public TimerNode,
   bool emit_data(port::PacketBurst& burst, Time now);
   struct Header;
   void build(port::TxPacket& packet, const Header& header, Time now);
-  uint8_t fill_options(wire::TcpOptions& options, bool syn, Time now) const;
   void update_mss(Time now);
   uint32_t timestamp(Time now) const;
   SendLimits limits() const;
@@ -224,6 +224,7 @@ class Connection : public TimerNode,
   bool syn_due_ : 1 = false;
   bool probe_due_ : 1 = false;  // window or keep-alive probe
   bool detached_ : 1 = false;   // not in the flow table any more
+  bool borrowing_ : 1 = false;  // in Stack::borrowers_
   bool blocked_ : 1 = false;    // the application saw writable() == 0
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "host/connection.h"
+#include "host/listener.h"
 #include "host/stack.h"
 
 namespace fairlead::host {
@@ -48,8 +49,11 @@ void Connection::on_segment(Segment& segment, Time now) {
       stack_.reply_reset(segment);
       return;
     }
+    if (listener_ != nullptr && listener_->full()) {
+      ++counters.drop_accept_queue_full;  // the SYN-ACK will be repeated, and this ACK with it
+      return;
+    }
     complete_handshake(segment, now);
-    if (done()) return;
   }
   note_timestamp(segment, now);
   if (!on_ack_field(segment, now)) return;
@@ -157,7 +161,8 @@ void Connection::note_timestamp(const Segment& segment, Time) {
 
 void Connection::on_reset(const Segment& segment) {
   Counters& counters = stack_.resources().counters;
-  // RFC 5961 §3.2: only an exact sequence number resets; one in the window is asked to prove itself.
+  // RFC 5961 §3.2: only an exact sequence number resets; one in the window is asked to prove
+  // itself.
   if (segment.seq != receiver_.nxt()) return challenge_ack();
   ++counters.connections_reset_by_peer;
   bool refused = state_ == State::kSynReceived && listener_ == nullptr;

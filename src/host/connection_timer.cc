@@ -52,7 +52,8 @@ void Connection::on_timer(Time now) {
   if (state_ == State::kSynSent || state_ == State::kSynReceived) {
     on_handshake_timer(now);
   } else if (state_ == State::kFinWait2 && !owned_) {
-    // Nobody waits for the peer's FIN any more; RFC 9293 lets FIN-WAIT-2 last forever, servers cannot.
+    // Nobody waits for the peer's FIN any more; RFC 9293 lets FIN-WAIT-2 last forever, servers
+    // cannot.
     end(Errc::kOk);
   } else if (is_established()) {
     on_keepalive_timer(now);
@@ -62,7 +63,8 @@ void Connection::on_timer(Time now) {
 void Connection::arm_life_timer(Time now) {
   life_deadline_ = Time::max();
   if (state_ == State::kSynSent || state_ == State::kSynReceived) {
-    life_deadline_ = now + RttEstimator::kInitialRto * (int64_t{1} << std::min(handshake_tries_, uint8_t{6}));
+    life_deadline_ =
+        now + RttEstimator::kInitialRto * (int64_t{1} << std::min(handshake_tries_, uint8_t{6}));
   } else if (state_ == State::kFinWait2 && !owned_) {
     life_deadline_ = now + options_->linger_timeout;
   } else if (keepalive_ && is_established()) {
@@ -104,8 +106,8 @@ void Connection::detect_black_hole(Time now) {
   if (sender_.timeouts() < kBlackHoleTimeouts || sender_.sent().total() < mss_) return;
   bool v4 = tuple_.remote.address.is_v4();
   uint16_t mtu = stack_.paths().mtu(*path_, now);
-  uint16_t next = v4 ? (mtu > kBlackHoleMtuV4 ? kBlackHoleMtuV4 : kBlackHoleFloorV4)
-                     : PathCache::kMinMtuV6;
+  uint16_t next =
+      v4 ? (mtu > kBlackHoleMtuV4 ? kBlackHoleMtuV4 : kBlackHoleFloorV4) : PathCache::kMinMtuV6;
   if (mtu <= next) return;
   if (stack_.paths().learn_mtu(*path_, next, now)) {
     ++stack_.resources().counters.black_holes_detected;

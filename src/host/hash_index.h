@@ -1,8 +1,9 @@
 // HashIndex: an open-addressing hash table of pointers to objects that hold their own key.
 //
-// Linear probing over 16-byte slots (hash, pointer); deletion shifts back what follows, so there are
-// no tombstones and a lookup that misses ends at the first hole. Grows by doubling at 3/4 full; the
-// keyed hash (SipHash-1-3) keeps chosen keys from piling up. The owner bounds the number of objects.
+// Linear probing over 16-byte slots (hash, pointer); deletion shifts back what follows, so there
+// are no tombstones and a lookup that misses ends at the first hole. Grows by doubling at 3/4 full;
+// the keyed hash (SipHash-1-3) keeps chosen keys from piling up. The owner bounds the number of
+// objects.
 #pragma once
 
 #include <bit>

@@ -1,8 +1,8 @@
 // HyStart++ (RFC 9406): leaves slow start when the RTT begins to rise, before packets are lost.
 //
-// Round by round the smallest RTT is compared with the last round's. A rise by more than a threshold
-// starts Conservative Slow Start, in which the window grows a quarter as fast; after five such rounds
-// slow start ends. If the RTT falls again, the rise was noise and slow start goes on.
+// Round by round the smallest RTT is compared with the last round's. A rise by more than a
+// threshold starts Conservative Slow Start, in which the window grows a quarter as fast; after five
+// such rounds slow start ends. If the RTT falls again, the rise was noise and slow start goes on.
 #pragma once
 
 #include <algorithm>

@@ -16,8 +16,8 @@ void Rack::on_delivered(const SentRun& run, Time now, const RttEstimator& rtt, b
   if (!valid_ || run.sent_at > sent_at_ || (run.sent_at == sent_at_ && run.end().after(end_))) {
     sent_at_ = run.sent_at;
     end_ = run.end();
-    rtt_us_ = static_cast<uint32_t>(
-        std::clamp<int64_t>(std::chrono::duration_cast<microseconds>(sample).count(), 0, 60'000'000));
+    rtt_us_ = static_cast<uint32_t>(std::clamp<int64_t>(
+        std::chrono::duration_cast<microseconds>(sample).count(), 0, 60'000'000));
   }
   valid_ = true;
 }

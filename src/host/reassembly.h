@@ -6,8 +6,8 @@
 // Each range holds its own chain of chunks; ranges that touch are joined without copying, and when
 // the gap before the first one closes its chain moves to the receive queue as it is.
 //
-// Bounds: kMaxRanges per connection (a segment that would need one more is dropped and counted), the
-// receive window, and the stack's pools.
+// Bounds: kMaxRanges per connection (a segment that would need one more is dropped and counted),
+// the receive window, and the stack's pools.
 #pragma once
 
 #include <cstdint>

@@ -50,8 +50,7 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
   auto length = static_cast<uint32_t>(payload.size());
   if (length > 0) {
     uint32_t per_segment = (length + segment.segments - 1) / segment.segments;
-    segment_size_ = static_cast<uint16_t>(
-        std::clamp<uint32_t>(per_segment, segment_size_, 65535));
+    segment_size_ = static_cast<uint16_t>(std::clamp<uint32_t>(per_segment, segment_size_, 65535));
   }
   // Trim to the window: what was here before, what is beyond the edge.
   if (seq.before(nxt_)) {
@@ -181,7 +180,8 @@ uint16_t Receiver::advertise(uint32_t mss, bool syn) {
   uint32_t shift = syn ? 0 : shift_;
   uint32_t max_window = uint32_t{65535} << shift;
   SeqNum edge = nxt_ + std::min(room, max_window);
-  // Receiver's silly window avoidance: move the edge by a segment or half the buffer, or not at all.
+  // Receiver's silly window avoidance: move the edge by a segment or half the buffer, or not at
+  // all.
   if (edge.after(edge_) && static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
     edge_ = edge;
   }

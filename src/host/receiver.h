@@ -1,16 +1,16 @@
-// Receiver: the receive side of one connection. Which bytes are new, where they wait, what window to
-// advertise, when to acknowledge.
+// Receiver: the receive side of one connection. Which bytes are new, where they wait, what window
+// to advertise, when to acknowledge.
 //
 //        read by the application    rcv.nxt                      edge (last advertised)
 //              |   queue / borrowed    |  (gap)  [reassembly]       |
 //   -----------+-----------------------+----------------------------+
 //                                      |<------ rcv.wnd ----------->|
 //
-// In-order payload is not copied when it arrives: it is borrowed from its packet until the end of the
-// receive burst (borrowed.h). The right edge of the window never moves back (RFC 9293 §3.8.6.2.2).
-// The buffer limit autotunes: when the application reads more than half of it within a round trip,
-// the limit, not the sender, was what held the connection back, and it doubles (dynamic right-sizing,
-// Fisk & Feng 2001).
+// In-order payload is not copied when it arrives: it is borrowed from its packet until the end of
+// the receive burst (borrowed.h). The right edge of the window never moves back (RFC 9293
+// §3.8.6.2.2). The buffer limit autotunes: when the application reads more than half of it within a
+// round trip, the limit, not the sender, was what held the connection back, and it doubles (dynamic
+// right-sizing, Fisk & Feng 2001).
 #pragma once
 
 #include <cstdint>
@@ -77,6 +77,8 @@ class Receiver {
   void on_ack_sent();
   /// Duplicate and selective ACK blocks for the next segment (RFC 2018, 2883).
   void fill_sack(wire::TcpOptions& options) const;
+  bool dsack_pending() const { return dsack_.has_value(); }
+  bool owes_duplicate_acks() const { return extra_acks_ > 1; }
   bool has_sack() const { return dsack_.has_value() || !reassembly_.empty(); }
 
   bool peer_uses_sack = false;
@@ -105,7 +107,7 @@ class Receiver {
   uint8_t extra_acks_ = 0;
   uint8_t shift_ = 0;
   bool ack_due_ : 1 = false;
-  bool fin_seen_ : 1 = false;      // at fin_seq_, perhaps behind a gap
+  bool fin_seen_ : 1 = false;  // at fin_seq_, perhaps behind a gap
   bool fin_received_ : 1 = false;
 };
 

@@ -1,8 +1,8 @@
 // RttEstimator: smoothed round-trip time and retransmission timeout (RFC 6298), and the windowed
 // minimum RTT that RACK wants (RFC 8985 §6.1).
 //
-// Deviation: the lower bound of the RTO is 200 ms where RFC 6298 (2.4) says 1 s. Every current stack
-// does so; tail loss probes make most of these timeouts unnecessary anyway.
+// Deviation: the lower bound of the RTO is 200 ms where RFC 6298 (2.4) says 1 s. Every current
+// stack does so; tail loss probes make most of these timeouts unnecessary anyway.
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace fairlead::host {
 class RttEstimator {
  public:
   static constexpr Duration kMinRto = milliseconds(200);
-  static constexpr Duration kMaxRto = seconds(60);      // RFC 6298 (2.5)
-  static constexpr Duration kInitialRto = seconds(1);   // RFC 6298 (2.1)
+  static constexpr Duration kMaxRto = seconds(60);       // RFC 6298 (2.5)
+  static constexpr Duration kInitialRto = seconds(1);    // RFC 6298 (2.1)
   static constexpr Duration kMinRttWindow = minutes(5);  // a route change shows after this long
 
   bool has_sample() const { return srtt_us_ != 0; }
@@ -28,7 +28,8 @@ class RttEstimator {
   Duration rto() const {
     Duration base = kInitialRto;
     if (has_sample()) {
-      base = std::max<Duration>(kMinRto, srtt() + std::max<Duration>(kGranularity, 4 * variation()));
+      base =
+          std::max<Duration>(kMinRto, srtt() + std::max<Duration>(kGranularity, 4 * variation()));
     } else if (handshake_timed_out_) {
       base = seconds(3);  // RFC 6298 (5.7)
     }
@@ -36,8 +37,8 @@ class RttEstimator {
   }
 
   void sample(Duration rtt, Time now) {
-    auto us = static_cast<int32_t>(std::clamp<int64_t>(
-        std::chrono::duration_cast<microseconds>(rtt).count(), 1, 600'000'000));
+    auto us = static_cast<int32_t>(
+        std::clamp<int64_t>(std::chrono::duration_cast<microseconds>(rtt).count(), 1, 600'000'000));
     if (srtt_us_ == 0) {
       srtt_us_ = us;
       rttvar_us_ = us / 2;

@@ -20,14 +20,14 @@ struct Segment {
   FourTuple tuple;  // local: its destination
   SeqNum seq;
   SeqNum ack;
-  uint16_t window = 0;  // as in the header, unscaled
-  uint8_t flags = 0;    // wire::tcp_flag
-  bool ce = false;      // IP says Congestion Experienced
+  uint16_t window = 0;          // as in the header, unscaled
+  uint8_t flags = 0;            // wire::tcp_flag
+  bool ce = false;              // IP says Congestion Experienced
   bool window_changed = false;  // set by the connection: the window differs from the last one
   uint32_t segments = 1;        // how many were merged into this one
   wire::TcpOptions options;
   ByteSpan payload;
-  MacAddress source_mac;        // of the frame, for replies that belong to no connection
+  MacAddress source_mac;  // of the frame, for replies that belong to no connection
   MacAddress local_mac;
   uint8_t port_index = 0;
 

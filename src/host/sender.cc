@@ -74,7 +74,8 @@ std::optional<Transmission> Sender::next_lost(const SendLimits& limits) {
 
 std::optional<Transmission> Sender::next_probe(const SendLimits& limits) {
   // RFC 8985 §7.3: new data if there is any and the peer takes it, else the last segment again.
-  uint32_t unsent = queue_.end().after(snd_.nxt) ? static_cast<uint32_t>(queue_.end() - snd_.nxt) : 0;
+  uint32_t unsent =
+      queue_.end().after(snd_.nxt) ? static_cast<uint32_t>(queue_.end() - snd_.nxt) : 0;
   auto used = static_cast<uint32_t>(snd_.nxt - snd_.una);
   if (unsent > 0 && snd_.wnd > used) {
     Transmission what;

@@ -7,9 +7,9 @@
 //         |<--- snd.wnd: what the peer takes --->|
 //
 // next() decides one transmission at a time, in this order: what was judged lost, a probe that a
-// timer asked for, new data. It never looks at headers or ports; Connection turns the decision into a
-// packet and reports on_sent(). An ACK goes in by on_ack() (sender_ack.cc); the retransmission, probe
-// and persist timers are one timer with one deadline (sender_timer.cc).
+// timer asked for, new data. It never looks at headers or ports; Connection turns the decision into
+// a packet and reports on_sent(). An ACK goes in by on_ack() (sender_ack.cc); the retransmission,
+// probe and persist timers are one timer with one deadline (sender_timer.cc).
 //
 // Sources: RFC 9293 §3.8, 5681, 6298, 6582, 6675, 6937 (proportional rate reduction), 8985
 // (RACK-TLP), 4015 (Eifel response), 3168 (ECN).
@@ -48,10 +48,10 @@ struct SendLimits {
 };
 
 struct AckOutcome {
-  uint32_t delivered = 0;   // bytes newly known to have arrived
-  bool advanced = false;    // una moved
+  uint32_t delivered = 0;  // bytes newly known to have arrived
+  bool advanced = false;   // una moved
   bool fin_acked = false;
-  bool room = false;        // the send buffer has room again
+  bool room = false;  // the send buffer has room again
 };
 
 enum class TimerOutcome : uint8_t { kNothing, kTransmit, kWindowProbe, kTimedOut };
@@ -169,15 +169,15 @@ class Sender {
   CongestionControl cc_;
 
   Time deadline_{};
-  Time progress_at_{};   // when una last moved, or data was first outstanding after none was
+  Time progress_at_{};  // when una last moved, or data was first outstanding after none was
   Time last_sent_at_{};
   Time reorder_at_ = Time::max();  // Time::max(): nothing waits for RACK's window
 
-  SeqNum recovery_point_;   // RFC 6675 RecoveryPoint
-  SeqNum small_end_;        // end of the last segment shorter than MSS (Minshall's Nagle)
-  SeqNum probe_end_;        // RFC 8985 TLP.end_seq
-  SeqNum ecn_point_;        // one reduction per window (RFC 3168 §6.1.2)
-  SeqNum first_retransmit_;   // of this episode, for Eifel detection
+  SeqNum recovery_point_;    // RFC 6675 RecoveryPoint
+  SeqNum small_end_;         // end of the last segment shorter than MSS (Minshall's Nagle)
+  SeqNum probe_end_;         // RFC 8985 TLP.end_seq
+  SeqNum ecn_point_;         // one reduction per window (RFC 3168 §6.1.2)
+  SeqNum first_retransmit_;  // of this episode, for Eifel detection
   uint32_t first_retransmit_ts_ = 0;
   uint32_t prr_cwnd_ = 0;
   uint32_t prr_delivered_ = 0;

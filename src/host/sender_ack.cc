@@ -9,10 +9,10 @@ namespace fairlead::host {
 struct Sender::AckWork {
   Time now;
   uint32_t prior_flight = 0;
-  uint32_t delivered = 0;     // bytes acknowledged or SACKed for the first time
-  uint32_t inferred = 0;      // bytes a duplicate ACK without SACK stands for (RFC 6937 §3)
+  uint32_t delivered = 0;  // bytes acknowledged or SACKed for the first time
+  uint32_t inferred = 0;   // bytes a duplicate ACK without SACK stands for (RFC 6937 §3)
   uint32_t newly_lost = 0;
-  Duration rtt{};             // newest sample from runs sent once; zero if none
+  Duration rtt{};  // newest sample from runs sent once; zero if none
   bool advanced = false;
   bool spurious_echo = false;  // TSecr is older than the first retransmission of this episode
 };
@@ -25,8 +25,8 @@ AckOutcome Sender::on_ack(const Segment& segment, std::optional<uint32_t> ts_now
   work.advanced = segment.ack.after(snd_.una);
   if (ts_now && segment.options.timestamps) {
     uint32_t echo = segment.options.timestamps->echo;
-    work.spurious_echo = retransmitted_ts_valid_ &&
-                         static_cast<int32_t>(echo - first_retransmit_ts_) < 0;
+    work.spurious_echo =
+        retransmitted_ts_valid_ && static_cast<int32_t>(echo - first_retransmit_ts_) < 0;
   }
   bool was_limited = cwnd_limited_ || (cc_.in_slow_start() && 2 * work.prior_flight >= cc_.cwnd());
 
@@ -77,7 +77,8 @@ void Sender::deliver(SentRun& run, uint32_t bytes, AckWork& work) {
   rack_.on_delivered(run, work.now, rtt_, run.retransmitted && work.spurious_echo);
   if (!run.retransmitted) {
     Duration rtt = work.now - run.sent_at;
-    if (work.rtt == Duration::zero() || rtt < work.rtt) work.rtt = std::max<Duration>(rtt, Duration(1));
+    if (work.rtt == Duration::zero() || rtt < work.rtt)
+      work.rtt = std::max<Duration>(rtt, Duration(1));
   }
 }
 
@@ -114,7 +115,8 @@ void Sender::take_sacks(const Segment& segment, AckWork& work, Resources& res) {
 void Sender::take_cumulative(SeqNum ack, AckWork& work, Resources& res) {
   while (!sent_.empty() && sent_.runs().front().start.before(ack)) {
     SentRun& run = sent_.runs().front();
-    uint32_t bytes = run.end().at_or_before(ack) ? run.size : static_cast<uint32_t>(ack - run.start);
+    uint32_t bytes =
+        run.end().at_or_before(ack) ? run.size : static_cast<uint32_t>(ack - run.start);
     if (!run.sacked) deliver(run, bytes, work);
     sent_.acknowledge_front(ack, res.runs);
   }

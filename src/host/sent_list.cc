@@ -15,8 +15,8 @@ void SentList::append(SeqNum start, uint32_t size, Time now, SentRunPool& pool) 
       return;
     }
   }
-  SentRun* run = runs_.empty() ? pool.create_first(start, size, now)
-                               : pool.create_more(start, size, now);
+  SentRun* run =
+      runs_.empty() ? pool.create_first(start, size, now) : pool.create_more(start, size, now);
   if (run != nullptr) {
     runs_.push_back(*run);
     return;

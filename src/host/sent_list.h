@@ -9,8 +9,8 @@
 // where an acknowledgement or a retransmission cuts it. Sizes include the FIN's octet.
 //
 // Bound: runs come from the stack's pool, which keeps one run per connection in reserve. When the
-// rest is used up nothing fails: a new transmission extends the last run, and a split that cannot be
-// made is not made, so that a partial SACK is forgotten and the bytes are sent once more.
+// rest is used up nothing fails: a new transmission extends the last run, and a split that cannot
+// be made is not made, so that a partial SACK is forgotten and the bytes are sent once more.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,8 @@ struct SentRun : ListHook<SentTag> {
 /// Runs for all connections of a stack: one each in reserve, `spare` more to share.
 class SentRunPool {
  public:
-  SentRunPool(size_t connections, size_t spare) : reserve_(connections), pool_(connections + spare) {}
+  SentRunPool(size_t connections, size_t spare)
+      : reserve_(connections), pool_(connections + spare) {}
 
   /// For a connection whose list is empty: cannot fail.
   SentRun* create_first(SeqNum start, uint32_t size, Time at) {

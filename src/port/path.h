@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "base/result.h"
 #include "wire/address.h"
@@ -27,6 +28,10 @@ class Router {
   /// The path to `remote`. EHOSTUNREACH/ENETUNREACH: no route. EAGAIN: the neighbour's link address
   /// is being resolved; ask again in a little while.
   virtual Result<Path> resolve(const IpAddress& remote) = 0;
+
+  /// The local address the route to `remote` prefers; known also while resolve() says EAGAIN.
+  /// nullopt: no route.
+  virtual std::optional<IpAddress> source_for(const IpAddress& remote) = 0;
 
   /// Changes whenever an earlier answer may have become wrong. Paths are cached under it.
   virtual uint64_t generation() const = 0;

@@ -1,0 +1,179 @@
+// A connection's packets: what Sender and Receiver decided, with headers.
+#include <algorithm>
+
+#include "host/connection.h"
+#include "host/packet_builder.h"
+#include "host/stack.h"
+
+namespace fairlead::host {
+
+using namespace wire::tcp_flag;
+
+namespace {
+
+constexpr uint32_t kTimestampsSize = 12;  // with padding
+constexpr uint32_t kTcpHeader = 20;
+constexpr uint32_t kMaxIpPacket = 65535;
+
+uint32_t ip_header(const FourTuple& tuple) { return tuple.remote.address.is_v4() ? 20 : 40; }
+
+}  // namespace
+
+bool Connection::has_output() const { return syn_due_ || (is_established() && !done()); }
+
+uint32_t Connection::timestamp(Time now) const {
+  // RFC 7323 §5.4: a clock of 1 ms, offset per connection so that it tells nothing.
+  auto ms = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
+  return static_cast<uint32_t>(ms) + ts_offset_;
+}
+
+void Connection::update_mss(Time now) {
+  uint32_t mtu = stack_.paths().mtu(*path_, now);
+  uint32_t mss = std::min<uint32_t>(peer_mss_, mtu - ip_header(tuple_) - kTcpHeader);
+  if (timestamps_) mss -= kTimestampsSize;
+  if (mss == mss_) return;
+  mss_ = static_cast<uint16_t>(mss);
+  if (is_established()) sender_.set_mss(mss);
+}
+
+SendLimits Connection::limits() const {
+  uint32_t max_payload = mss_;
+  uint32_t gso = stack_.port_info(path_->path.port_index).max_gso_bytes;
+  uint32_t headers = ip_header(tuple_) + kTcpHeader + kTimestampsSize;
+  if (gso > 0) {
+    uint32_t room = std::min(kMaxIpPacket, gso - 14) - headers;
+    max_payload = std::max<uint32_t>(mss_, room - room % mss_);
+  }
+  return {.mss = mss_, .max_payload = max_payload, .nodelay = nodelay_, .cork = cork_};
+}
+
+struct Connection::Header {
+  SeqNum seq;
+  uint8_t flags = 0;
+  bool ect = false;   // ECN-capable transport: new data only (RFC 3168 §6.1.5)
+  bool sack = false;  // room for SACK blocks
+};
+
+void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
+  TcpPacketSpec spec;
+  spec.tuple = tuple_;
+  spec.local_mac = path_->path.local_mac;
+  spec.next_hop = path_->path.next_hop;
+  spec.port_index = path_->path.port_index;
+  spec.seq = header.seq;
+  spec.flags = header.flags;
+  if (header.ect) spec.ecn = wire::Ecn::kCapable0;
+  bool syn = (header.flags & kSyn) != 0;
+  if (timestamps_) {
+    spec.options.timestamps =
+        wire::Timestamps{timestamp(now), (header.flags & kAck) != 0 ? ts_recent_ : 0};
+  }
+  if (syn) {
+    uint32_t mtu = stack_.port_info(path_->path.port_index).mtu;
+    spec.options.mss = static_cast<uint16_t>(mtu - ip_header(tuple_) - kTcpHeader);
+    spec.options.sack_permitted = sack_;
+    if (window_scaling_) {
+      spec.options.window_scale = state_ == State::kSynSent ? own_shift() : receiver_.shift();
+    }
+  }
+  if (header.sack) receiver_.fill_sack(spec.options);
+  if ((header.flags & kAck) != 0) {
+    if (header.sack && receiver_.dsack_pending()) ++stack_.resources().counters.dsacks_sent;
+    spec.ack = receiver_.nxt();
+    spec.window = receiver_.advertise(mss_, syn);
+    last_ack_sent_ = spec.ack;
+    receiver_.on_ack_sent();
+    ack_deadline_ = Time::max();
+  } else {
+    spec.window = static_cast<uint16_t>(std::min<uint32_t>(options_->receive_buffer_min, 65535));
+  }
+  build_tcp_packet(packet, spec);
+  ++stack_.resources().counters.segments_sent;
+}
+
+bool Connection::emit(port::PacketBurst& burst, Time now) {
+  if (burst.full()) return true;
+  bool more = is_established() ? emit_data(burst, now) : emit_syn(burst, now);
+  if (is_established() && !done()) sender_.rearm(now);
+  return more;
+}
+
+bool Connection::emit_syn(port::PacketBurst& burst, Time now) {
+  if (!syn_due_ || done()) return false;
+  syn_due_ = false;
+  Header header;
+  header.seq = sender_.vars().iss;
+  header.flags = kSyn;
+  if (state_ == State::kSynReceived) header.flags |= kAck;
+  if (ecn_) header.flags |= state_ == State::kSynReceived ? kEce : (kEce | kCwr);
+  if (handshake_tries_ == 0) {
+    syn_sent_at_ = now;
+    sender_.vars().nxt = sender_.vars().iss + 1;
+  } else {
+    ++stack_.resources().counters.retransmitted_segments;
+  }
+  ++handshake_tries_;
+  build(burst.append(), header, now);
+  arm_life_timer(now);
+  return false;
+}
+
+bool Connection::emit_data(port::PacketBurst& burst, Time now) {
+  Resources& res = stack_.resources();
+  uint16_t before = mss_;
+  update_mss(now);
+  if (mss_ < before) sender_.on_mtu_reduced(mss_);
+  uint8_t echo = ecn_echo_ ? kEce : 0;
+
+  auto pure_ack = [&](SeqNum seq) {
+    Header header{.seq = seq, .flags = static_cast<uint8_t>(kAck | echo), .sack = sack_};
+    build(burst.append(), header, now);
+  };
+  // Out-of-order and duplicate arrivals are told by segments of their own, which have room for SACK
+  // blocks and count as duplicate ACKs.
+  while (receiver_.ack_due() && (receiver_.has_sack() || receiver_.owes_duplicate_acks())) {
+    if (burst.full()) return true;
+    pure_ack(sender_.vars().nxt);
+  }
+  if (probe_due_) {
+    // A segment from before the window makes the peer answer with its state (RFC 9293 §3.8.4; for a
+    // closed window Linux does the same, where §3.8.6.1 would send an octet of new data).
+    if (burst.full()) return true;
+    probe_due_ = false;
+    pure_ack(sender_.vars().una - 1);
+  }
+  SendLimits limit = limits();
+  while (std::optional<Transmission> what = sender_.next(limit, now)) {
+    if (burst.full()) return true;
+    port::TxPacket& packet = burst.append();
+    uint32_t gathered = what->size > 0 ? sender_.gather(*what, packet) : 0;
+    if (gathered < what->size) {  // more spans than a packet takes
+      what->size = std::max(gathered - gathered % mss_, std::min<uint32_t>(gathered, mss_));
+      what->fin = what->push = false;
+      packet.payload_count = 0;
+      packet.payload_size = 0;
+      sender_.gather(*what, packet);
+    }
+    Header header{.seq = what->seq, .flags = static_cast<uint8_t>(kAck | echo)};
+    if (what->push) header.flags |= kPsh;
+    if (what->fin) header.flags |= kFin;
+    if (!what->retransmission && ecn_) {
+      header.ect = what->size > 0;
+      if (sender_.cwr_pending() && what->size > 0) {
+        header.flags |= kCwr;
+        sender_.on_cwr_sent();
+      }
+    }
+    if (what->size > mss_) packet.gso_size = mss_;
+    packet.ecn = (header.flags & kCwr) != 0;
+    build(packet, header, now);
+    sender_.on_sent(*what, limit, timestamps_ ? timestamp(now) : 0, now, res);
+  }
+  if (receiver_.ack_due()) {
+    if (burst.full()) return true;
+    pure_ack(sender_.vars().nxt);
+  }
+  return false;
+}
+
+}  // namespace fairlead::host

@@ -1,0 +1,285 @@
+#include "host/stack.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace fairlead::host {
+namespace {
+
+/// Runs beside the one each connection has in reserve: enough for a few thousand connections in
+/// recovery at once.
+constexpr size_t kSpareRuns = 1 << 18;
+/// Out-of-order ranges, all connections together.
+constexpr size_t kMaxRanges = 1 << 16;
+
+}  // namespace
+
+Stack::Stack(const StackConfig& config, port::Router& router, std::span<const port::PortInfo> ports,
+             const Secrets& secrets, Time now)
+    : config_(config),
+      ports_(ports.begin(), ports.end()),
+      router_(router),
+      secrets_(secrets),
+      rng_(secrets.seed),
+      now_(now),
+      resources_{.config = config_,
+                 .chunks = ChunkPool(config.max_buffer_bytes / sizeof(Chunk)),
+                 .runs = SentRunPool(config.max_connections, kSpareRuns),
+                 .ranges = RangePool(kMaxRanges),
+                 .borrowed = {},
+                 .counters = {}},
+      paths_(router, config.max_paths, secrets.hash, resources_.counters),
+      connections_(config.max_connections),
+      index_(secrets.hash),
+      listener_index_(secrets.hash),
+      time_wait_(config.max_time_wait, secrets.hash),
+      timers_(now) {
+  replies_.reserve(kMaxReplies);
+}
+
+Stack::~Stack() {
+  std::vector<Connection*> all;
+  index_.for_each([&](Connection& c) { all.push_back(&c); });
+  for (auto& listener : listeners_) {
+    while (listener->accept() != nullptr) {
+    }
+    if (IntrusiveList<Listener, EventTag>::is_linked(*listener)) listener_events_.erase(*listener);
+  }
+  for (Connection* c : all) {
+    c->listener_ = nullptr;
+    destroy(*c);
+  }
+  CHECK(connections_.live() == 0);  // the application has released what it owned
+}
+
+// ---- the application ----
+
+const SocketOptions& Stack::intern(const SocketOptions& options) {
+  for (const auto& known : interned_options_) {
+    if (*known == options) return *known;
+  }
+  interned_options_.push_back(std::make_unique<SocketOptions>(options));
+  return *interned_options_.back();
+}
+
+Result<Listener*> Stack::listen(const Endpoint& endpoint, const ListenOptions& options) {
+  if (endpoint.port == 0) return fail(Errc::kInvalidArgument, "a listener needs a port");
+  if (listeners_.size() >= config_.max_listeners) return fail(Errc::kNoBufferSpace);
+  if (listener_index_.find(endpoint) != nullptr) {
+    return fail(Errc::kAddressInUse, endpoint.to_string() + " has a listener already");
+  }
+  if (!endpoint.address.is_unspecified() && !router_.is_local(endpoint.address)) {
+    return fail(Errc::kAddressNotAvailable,
+                endpoint.address.to_string() + " is not an address of an interface in use");
+  }
+  listeners_.push_back(std::make_unique<Listener>(endpoint, options, intern(options.socket)));
+  listener_index_.insert(*listeners_.back());
+  return listeners_.back().get();
+}
+
+void Stack::close(Listener* listener) {
+  std::vector<Connection*> theirs;
+  index_.for_each([&](Connection& c) {
+    if (c.listener_ == listener) theirs.push_back(&c);
+  });
+  for (Connection* c : theirs) {
+    c->abort();  // its end takes it off the listener, and nobody owns it
+  }
+  listener_index_.erase(*listener);
+  if (IntrusiveList<Listener, EventTag>::is_linked(*listener)) listener_events_.erase(*listener);
+  std::erase_if(listeners_, [&](const auto& l) { return l.get() == listener; });
+}
+
+Result<uint16_t> Stack::choose_port(FourTuple tuple) {
+  // RFC 6056 §3.3.3: a start that only the holder of the key can know, then the next free one.
+  tuple.local.port = 0;
+  uint32_t range = uint32_t{config_.local_port_last} - config_.local_port_first + 1;
+  uint64_t start = siphash24(secrets_.isn, tuple) + rng_.below(range);
+  for (uint32_t i = 0; i < range; ++i) {
+    tuple.local.port = static_cast<uint16_t>(config_.local_port_first + (start + i) % range);
+    if (index_.find(tuple) == nullptr && time_wait_.find(tuple) == nullptr) return tuple.local.port;
+  }
+  return fail(Errc::kAddressNotAvailable,
+              "every local port for " + tuple.remote.to_string() + " is in use");
+}
+
+Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
+  now_ = std::max(now_, now);
+  if (options.remote.port == 0 || options.remote.address.is_unspecified() ||
+      options.remote.address.is_multicast_or_broadcast()) {
+    return fail(Errc::kInvalidArgument, "cannot connect to " + options.remote.to_string());
+  }
+  FourTuple tuple{{}, options.remote};
+  if (options.source) {
+    tuple.local.address = *options.source;
+  } else {
+    Result<port::Path> path = router_.resolve(options.remote.address);
+    if (!path && path.error().code != Errc::kWouldBlock) return std::unexpected(path.error());
+    std::optional<IpAddress> source =
+        path ? path->source : router_.source_for(options.remote.address);
+    if (!source) return fail(Errc::kWouldBlock);
+    tuple.local.address = *source;
+  }
+  if (options.local_port) {
+    tuple.local.port = *options.local_port;
+    if (index_.find(tuple) != nullptr) return fail(Errc::kAddressInUse);
+  } else {
+    Result<uint16_t> chosen = choose_port(tuple);
+    if (!chosen) return std::unexpected(chosen.error());
+    tuple.local.port = *chosen;
+  }
+  Connection* connection = create(tuple, intern(options.socket));
+  if (connection == nullptr) return fail(Errc::kNoBufferSpace);
+  ++resources_.counters.connections_opened;
+  connection->open_active(initial_sequence(tuple, now), now);
+  update(*connection);
+  return connection;
+}
+
+void Stack::release(Connection* connection) {
+  connection->released();
+  update(*connection);
+}
+
+void Stack::for_each_connection(const std::function<void(const Connection&)>& visit) const {
+  index_.for_each(visit);
+}
+
+void Stack::for_each_listener(const std::function<void(const Listener&)>& visit) const {
+  for (const auto& listener : listeners_) visit(*listener);
+}
+
+void Stack::dispatch_events() {
+  while (Connection* c = events_.pop_front()) {
+    uint8_t events = std::exchange(c->events_, uint8_t{0});
+    if (c->observer_ != nullptr && events != 0) c->observer_->on_events(events);
+  }
+  while (Listener* listener = listener_events_.pop_front()) {
+    if (listener->observer_ != nullptr) listener->observer_->on_events(event::kAcceptable);
+  }
+}
+
+void Stack::settle() {
+  for (Connection* c : borrowers_) {
+    c->borrowing_ = false;
+    c->receiver_.settle(resources_);
+  }
+  borrowers_.clear();
+  resources_.borrowed.reset();
+}
+
+// ---- life cycle ----
+
+Connection* Stack::create(const FourTuple& tuple, const SocketOptions& options) {
+  PathEntry* path = paths_.acquire(tuple.remote.address);
+  if (path == nullptr) return nullptr;
+  Connection* connection = connections_.create(*this, tuple, options, *path);
+  if (connection == nullptr) {
+    paths_.release(path);
+    ++resources_.counters.drop_no_connection_slot;
+    return nullptr;
+  }
+  index_.insert(*connection);
+  return connection;
+}
+
+void Stack::detach(Connection& c) {
+  if (c.detached_) return;
+  c.detached_ = true;
+  index_.erase(c);
+  timers_.disarm(c);
+  if (IntrusiveList<Connection, OutputTag>::is_linked(c)) output_.erase(c);
+}
+
+void Stack::destroy(Connection& c) {
+  detach(c);
+  if (IntrusiveList<Connection, EventTag>::is_linked(c)) events_.erase(c);
+  c.sender_.clear(resources_);
+  c.receiver_.clear(resources_);
+  if (c.borrowing_) std::erase(borrowers_, &c);
+  paths_.release(c.path_);
+  connections_.destroy(&c);
+}
+
+void Stack::update(Connection& c) {
+  if (c.done()) {
+    if (!c.owned_) return destroy(c);
+    detach(c);
+  } else {
+    if (c.has_output() && !IntrusiveList<Connection, OutputTag>::is_linked(c)) output_.push_back(c);
+    Time deadline = c.deadline();
+    if (deadline != Time::max() && (!c.is_armed() || deadline < c.armed_for())) {
+      timers_.arm(c, deadline);
+    }
+  }
+  if (c.events_ != 0 && !IntrusiveList<Connection, EventTag>::is_linked(c)) events_.push_back(c);
+}
+
+void Stack::on_state_change(Connection& c, State from, State to) {
+  Listener* listener = c.listener_;
+  if (listener == nullptr) return;
+  if (to == State::kSynReceived) ++listener->handshakes_;
+  if (from == State::kSynReceived) --listener->handshakes_;
+  if (to == State::kClosed) {
+    if (IntrusiveList<Connection, AcceptTag>::is_linked(c)) {
+      listener->queue_.erase(c);
+      --listener->pending_;
+    }
+    c.listener_ = nullptr;
+  }
+}
+
+void Stack::on_accepted(Connection& c) {
+  Listener& listener = *c.listener_;
+  ++resources_.counters.connections_accepted;
+  ++listener.pending_;
+  listener.queue_.push_back(c);
+  if (!IntrusiveList<Listener, EventTag>::is_linked(listener)) listener_events_.push_back(listener);
+}
+
+void Stack::enter_time_wait(Connection& c, const Segment& segment) {
+  bool recycled = false;
+  TimeWait& entry = time_wait_.insert(c.tuple_, now_ + config_.time_wait, recycled);
+  ++resources_.counters.time_wait_entered;
+  if (recycled) ++resources_.counters.time_wait_recycled;
+  entry.snd_nxt = c.sender_.vars().nxt;
+  entry.rcv_nxt = c.receiver_.nxt();
+  entry.timestamps = c.timestamps_;
+  entry.ts_recent = c.ts_recent_;
+  entry.ts_offset = c.ts_offset_;
+  if (c.receiver_.ack_due()) reply_time_wait(entry, segment, c.receiver_.advertise(c.mss_, false));
+  c.sender_.clear(resources_);
+  c.set_state(State::kTimeWait);
+  c.events_ |= event::kClosed | event::kReadable;
+}
+
+// ---- numbers nobody should guess ----
+
+SeqNum Stack::initial_sequence(const FourTuple& tuple, Time now) const {
+  // RFC 6528 §3: a 4 µs clock plus a keyed hash of the connection's identity.
+  auto clock = static_cast<uint32_t>(now.time_since_epoch().count() / 4000);
+  return SeqNum(clock + static_cast<uint32_t>(siphash24(secrets_.isn, tuple)));
+}
+
+uint32_t Stack::timestamp_offset(const FourTuple& tuple) const {
+  return static_cast<uint32_t>(siphash24(secrets_.timestamps, tuple));
+}
+
+bool Stack::RateLimit::allow(Time now, uint32_t per_second) {
+  if (now - window_start >= seconds(1)) {
+    window_start = now;
+    used = 0;
+  }
+  if (used >= per_second) return false;
+  ++used;
+  return true;
+}
+
+bool Stack::allow_challenge_ack() {
+  bool allowed = challenge_acks_.allow(now_, config_.challenge_acks_per_second);
+  if (!allowed) ++resources_.counters.challenge_acks_limited;
+  return allowed;
+}
+
+}  // namespace fairlead::host

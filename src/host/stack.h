@@ -1,0 +1,186 @@
+// Stack: a host TCP stack. One instance per shard, used by one thread.
+//
+// Sans-IO: no sockets, no clock reads, no threads. Packets and time go in, packets come out, and an
+// application calls it in between. The loop of a shard:
+//
+//   n = port.receive(burst)              |  stack.settle(); port.release()
+//   stack.on_packet(p, now) for each     |  while (more) { more = stack.transmit(out, now);
+//   stack.on_timer(now)                  |                 port.transmit(out.packets()); }
+//   stack.dispatch_events()              |  sleep until next_deadline() or a packet
+//   run the application                  |
+//
+//   stack.cc         the application's side, events, life cycle of connections
+//   stack_input.cc   packets in: demultiplexing, listeners, TIME-WAIT, ICMP
+//   stack_output.cc  packets out: connections in turn, replies that belong to none
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/random.h"
+#include "base/result.h"
+#include "base/siphash.h"
+#include "base/timer_wheel.h"
+#include "host/config.h"
+#include "host/connection.h"
+#include "host/counters.h"
+#include "host/hash_index.h"
+#include "host/listener.h"
+#include "host/packet_builder.h"
+#include "host/path_cache.h"
+#include "host/resources.h"
+#include "host/time_wait.h"
+#include "port/packet.h"
+#include "port/path.h"
+#include "port/port.h"
+
+namespace fairlead::host {
+
+/// All of a stack's randomness. From fill_secure_random() in a daemon, from the seed in a
+/// simulation.
+struct Secrets {
+  SipKey hash;        // hash tables
+  SipKey isn;         // initial sequence numbers and ports, RFC 6528, 6056
+  SipKey timestamps;  // timestamp offsets, RFC 7323 §5.4
+  uint64_t seed = 0;  // what needs no secrecy
+};
+
+class Stack {
+ public:
+  /// `ports` by port_index; what they say of offloads must stay true.
+  Stack(const StackConfig& config, port::Router& router, std::span<const port::PortInfo> ports,
+        const Secrets& secrets, Time now);
+  ~Stack();
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+
+  // Time and packets.
+  void on_packet(const port::RxPacket& packet, Time now);
+  void on_timer(Time now);
+  /// Appends until nothing is left (false) or the burst is full (true: send it and call again).
+  bool transmit(port::PacketBurst& burst, Time now);
+  /// Nothing to do before this unless a packet or the application calls. In the past: transmit()
+  /// now.
+  std::optional<Time> next_deadline() const;
+  /// Calls observers with what happened since.
+  void dispatch_events();
+  /// Ends a receive burst: payload still unread is copied out of its packet. Before
+  /// Port::release().
+  void settle();
+
+  // The application.
+  /// An unspecified address (0.0.0.0, ::) takes connections to any local address of its family.
+  /// EADDRINUSE, EADDRNOTAVAIL, EINVAL (port 0), ENOBUFS.
+  Result<Listener*> listen(const Endpoint& endpoint, const ListenOptions& options);
+  /// Connections that wait in it are reset. The pointer dies.
+  void close(Listener* listener);
+
+  struct ConnectOptions {
+    Endpoint remote;
+    std::optional<IpAddress> source;     // else what the route prefers
+    std::optional<uint16_t> local_port;  // else chosen by RFC 6056
+    SocketOptions socket;
+  };
+  /// In SYN-SENT; the outcome comes as event::kConnected or kClosed. EADDRINUSE, EADDRNOTAVAIL (no
+  /// free port), EHOSTUNREACH, ENETUNREACH, EINVAL, ENOBUFS.
+  Result<Connection*> connect(const ConnectOptions& options, Time now);
+  /// The application is done with it: it closes gracefully in the background, by RST if unread
+  /// bytes are thrown away (RFC 1122 §4.2.2.13). The pointer dies.
+  void release(Connection* connection);
+
+  const Counters& counters() const { return resources_.counters; }
+  size_t connection_count() const { return connections_.live(); }
+  size_t time_wait_count() const { return time_wait_.size(); }
+  size_t buffer_bytes() const { return resources_.chunks.live() * sizeof(Chunk); }
+  size_t sent_run_count() const { return resources_.runs.live(); }
+  void for_each_connection(const std::function<void(const Connection&)>& visit) const;
+  void for_each_listener(const std::function<void(const Listener&)>& visit) const;
+
+ private:
+  friend class Connection;
+
+  static const FourTuple& connection_key(const Connection& c) { return c.tuple_; }
+  static const Endpoint& listener_key(const Listener& l) { return l.endpoint_; }
+
+  /// Segments that belong to no connection object: RST, TIME-WAIT's ACK.
+  static constexpr size_t kMaxReplies = 256;
+
+  /// So many per second; RFC 5961 §7.
+  struct RateLimit {
+    Time window_start{};
+    uint32_t used = 0;
+    bool allow(Time now, uint32_t per_second);
+  };
+
+  // For Connection.
+  Resources& resources() { return resources_; }
+  const Resources& resources() const { return resources_; }
+  PathCache& paths() { return paths_; }
+  Time now() const { return now_; }
+  const port::PortInfo& port_info(uint8_t index) const { return ports_[index]; }
+  uint32_t timestamp_offset(const FourTuple& tuple) const;
+  bool allow_challenge_ack();
+  void reply_reset(const Segment& segment);
+  void reset_peer(Connection& connection);
+  void on_state_change(Connection& connection, State from, State to);
+  void on_accepted(Connection& connection);
+  void enter_time_wait(Connection& connection, const Segment& segment);
+  /// After anything that may have changed what a connection wants: lists, timer, end of life.
+  void update(Connection& connection);
+
+  // stack.cc
+  const SocketOptions& intern(const SocketOptions& options);
+  Connection* create(const FourTuple& tuple, const SocketOptions& options);
+  void detach(Connection& connection);
+  void destroy(Connection& connection);
+  SeqNum initial_sequence(const FourTuple& tuple, Time now) const;
+  Result<uint16_t> choose_port(FourTuple tuple);
+
+  // stack_input.cc
+  void on_tcp(Segment& segment, Time now);
+  void on_icmp(ByteSpan message, const Segment& carrier, Time now);
+  Listener* find_listener(const Endpoint& local) const;
+  void on_listener_segment(Listener& listener, const Segment& segment, Time now,
+                           std::optional<SeqNum> isn_above);
+  /// True when the segment was dealt with; false: the entry is gone, go on with the SYN.
+  bool on_time_wait_segment(TimeWait& entry, const Segment& segment, Time now);
+
+  // stack_output.cc
+  void push_reply(const TcpPacketSpec& spec);
+  void reply_time_wait(const TimeWait& entry, const Segment& segment, uint16_t window);
+  bool prepare_path(Connection& connection, Time now);
+
+  StackConfig config_;
+  std::vector<port::PortInfo> ports_;
+  port::Router& router_;
+  Secrets secrets_;
+  Rng rng_;
+  Time now_;
+  Resources resources_;
+  PathCache paths_;
+  std::vector<std::unique_ptr<SocketOptions>> interned_options_;
+
+  ObjectPool<Connection> connections_;
+  HashIndex<Connection, FourTuple, connection_key> index_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  HashIndex<Listener, Endpoint, listener_key> listener_index_;
+  TimeWaitTable time_wait_;
+  TimerWheel timers_;
+
+  IntrusiveList<Connection, OutputTag> output_;   // has, or may have, something to send
+  IntrusiveList<Connection, OutputTag> no_path_;  // waits for its next hop's link address
+  Time path_retry_at_ = Time::max();
+  IntrusiveList<Connection, EventTag> events_;
+  IntrusiveList<Listener, EventTag> listener_events_;
+  std::vector<Connection*> borrowers_;  // hold payload in packets of this burst
+  std::vector<TcpPacketSpec> replies_;
+  RateLimit challenge_acks_;
+  RateLimit resets_;
+};
+
+}  // namespace fairlead::host

@@ -1,0 +1,184 @@
+// Packets in: which connection, listener or TIME-WAIT entry a segment is for, and ICMP errors.
+#include <algorithm>
+
+#include "host/stack.h"
+#include "wire/icmp.h"
+#include "wire/ipv6.h"
+
+namespace fairlead::host {
+
+void Stack::on_packet(const port::RxPacket& packet, Time now) {
+  now_ = std::max(now_, now);
+  Segment segment;
+  ByteSpan icmp;
+  switch (parse_frame(packet, segment, icmp, resources_.counters)) {
+    case FrameKind::kTcp:
+      return on_tcp(segment, now_);
+    case FrameKind::kIcmp:
+      return on_icmp(icmp, segment, now_);
+    case FrameKind::kDropped:
+      return;
+  }
+}
+
+void Stack::on_timer(Time now) {
+  now_ = std::max(now_, now);
+  timers_.expire(now_, [this](TimerNode& node) {
+    auto& c = static_cast<Connection&>(node);
+    c.on_timer(now_);
+    update(c);
+  });
+  time_wait_.expire(now_);
+  if (now_ >= path_retry_at_) {
+    path_retry_at_ = Time::max();
+    while (Connection* c = no_path_.pop_front()) output_.push_back(*c);
+  }
+}
+
+std::optional<Time> Stack::next_deadline() const {
+  if (!output_.empty() || !replies_.empty()) return now_;
+  std::optional<Time> earliest = timers_.next_deadline();
+  auto consider = [&](std::optional<Time> t) {
+    if (t && (!earliest || *t < *earliest)) earliest = t;
+  };
+  consider(time_wait_.next_deadline());
+  if (path_retry_at_ != Time::max()) consider(path_retry_at_);
+  return earliest;
+}
+
+void Stack::on_tcp(Segment& segment, Time now) {
+  if (Connection* c = index_.find(segment.tuple)) {
+    c->on_segment(segment, now);
+    if (c->receiver_.has_borrowed() && !c->borrowing_) {
+      c->borrowing_ = true;
+      borrowers_.push_back(c);
+    }
+    return update(*c);
+  }
+  std::optional<SeqNum> isn_above;
+  if (TimeWait* entry = time_wait_.find(segment.tuple)) {
+    SeqNum last = entry->snd_nxt;
+    if (on_time_wait_segment(*entry, segment, now)) return;
+    isn_above = last;
+  }
+  if (Listener* listener = find_listener(segment.tuple.local)) {
+    return on_listener_segment(*listener, segment, now, isn_above);
+  }
+  if (!router_.is_local(segment.tuple.local.address)) {
+    ++resources_.counters.drop_not_for_us;
+    return;
+  }
+  if (!segment.rst()) reply_reset(segment);
+}
+
+Listener* Stack::find_listener(const Endpoint& local) const {
+  if (Listener* exact = listener_index_.find(local)) return exact;
+  Endpoint any{local.address.is_v4() ? IpAddress::v4(0) : IpAddress(), local.port};
+  Listener* wildcard = listener_index_.find(any);
+  return wildcard != nullptr && router_.is_local(local.address) ? wildcard : nullptr;
+}
+
+void Stack::on_listener_segment(Listener& listener, const Segment& segment, Time now,
+                                std::optional<SeqNum> isn_above) {
+  // RFC 9293 §3.10.7.2
+  Counters& counters = resources_.counters;
+  if (segment.rst()) return;
+  if (segment.ack_flag()) return reply_reset(segment);
+  if (!segment.syn() || segment.fin() || segment.tuple.remote.port == 0) {
+    ++counters.drop_bad_flags;
+    return;
+  }
+  if (listener.handshakes_ >= listener.options_.syn_queue) {
+    ++counters.drop_syn_queue_full;
+    return;
+  }
+  if (listener.pending_ >= listener.options_.backlog) {
+    ++counters.drop_accept_queue_full;
+    return;
+  }
+  Connection* c = create(segment.tuple, listener.socket_);
+  if (c == nullptr) return;
+  SeqNum iss = initial_sequence(segment.tuple, now);
+  // RFC 6191 §2, 9293 §3.6.1: above everything the last incarnation sent.
+  if (isn_above && !iss.after(*isn_above)) iss = *isn_above + 0x10000;
+  c->open_passive(segment, iss, listener, now);
+  update(*c);
+}
+
+bool Stack::on_time_wait_segment(TimeWait& entry, const Segment& segment, Time now) {
+  // RFC 9293 §3.10.7.4 for TIME-WAIT; RFC 6191 for a new SYN.
+  if (segment.rst()) {
+    if (segment.seq == entry.rcv_nxt) time_wait_.erase(entry);
+    return true;
+  }
+  if (segment.syn() && !segment.ack_flag()) {
+    bool by_time = entry.timestamps && segment.options.timestamps &&
+                   static_cast<int32_t>(segment.options.timestamps->value - entry.ts_recent) > 0;
+    if ((by_time || segment.seq.after(entry.rcv_nxt)) && find_listener(segment.tuple.local)) {
+      ++resources_.counters.time_wait_reused;
+      time_wait_.erase(entry);
+      return false;
+    }
+  }
+  if (segment.length() > 0 || segment.seq != entry.rcv_nxt) {
+    if (allow_challenge_ack()) reply_time_wait(entry, segment, 0);
+    if (segment.fin() && segment.end() == entry.rcv_nxt) {
+      time_wait_.restart(entry, now + config_.time_wait);
+    }
+  }
+  return true;
+}
+
+void Stack::on_icmp(ByteSpan message, const Segment& carrier, Time now) {
+  auto icmp = wire::IcmpView::checked(message);
+  Counters& counters = resources_.counters;
+  FourTuple tuple;
+  ByteSpan quoted_tcp;
+  bool v4 = carrier.tuple.local.address.is_v4();
+  bool quote_ok = false;
+  if (icmp && v4) {
+    if (auto ip = wire::Ipv4View::checked_quote(icmp->quote())) {
+      tuple = {{ip->source(), 0}, {ip->destination(), 0}};
+      quoted_tcp = ip->payload();
+      quote_ok = ip->header().protocol == wire::ip_protocol::kTcp;
+    }
+  } else if (icmp) {
+    if (auto ip = wire::Ipv6View::checked_quote(icmp->quote())) {
+      tuple = {{ip->source(), 0}, {ip->destination(), 0}};
+      quoted_tcp = ip->payload();
+      quote_ok = ip->protocol() == wire::ip_protocol::kTcp;
+    }
+  }
+  // The quote must hold ports and sequence number (RFC 792: 64 bits), and have been sent by us.
+  if (!quote_ok || quoted_tcp.size() < 8 || tuple.local.address != carrier.tuple.local.address) {
+    ++counters.drop_bad_icmp;
+    return;
+  }
+  auto be16 = [&](size_t at) {
+    return static_cast<uint16_t>(quoted_tcp[at] << 8 | quoted_tcp[at + 1]);
+  };
+  tuple.local.port = be16(0);
+  tuple.remote.port = be16(2);
+  SeqNum seq(uint32_t{be16(4)} << 16 | be16(6));
+  Connection* c = index_.find(tuple);
+  // RFC 5927 §4.1: only an error about something in flight is believed.
+  if (c == nullptr || seq.before(c->sender_.vars().una) || !seq.before(c->sender_.vars().nxt)) {
+    ++counters.drop_bad_icmp;
+    return;
+  }
+  const wire::IcmpHeader& h = icmp->header();
+  bool too_big = v4 ? h.type == wire::IcmpHeader::kUnreachable &&
+                          h.code == wire::IcmpHeader::kFragmentationNeeded
+                    : h.type == wire::IcmpHeader::kV6PacketTooBig;
+  if (too_big) {
+    uint32_t mtu = v4 ? h.next_hop_mtu() : h.v6_mtu();
+    if (paths_.learn_mtu(*c->path_, mtu, now)) c->on_mtu_change(now);
+  } else if (h.type == (v4 ? wire::IcmpHeader::kUnreachable : wire::IcmpHeader::kV6Unreachable)) {
+    constexpr uint8_t kPortUnreachableV4 = 3, kPortUnreachableV6 = 4;
+    bool port = h.code == (v4 ? kPortUnreachableV4 : kPortUnreachableV6);
+    c->on_icmp_error(port ? Errc::kConnectionRefused : Errc::kHostUnreachable, true);
+  }
+  update(*c);
+}
+
+}  // namespace fairlead::host
