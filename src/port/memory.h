@@ -6,8 +6,9 @@
 //
 // It behaves like a pair of Linux veth interfaces: what the sender left to "the interface" is never
 // done, because nothing ever goes on a wire. A TxPacket with checksum_partial arrives as
-// ChecksumState::kPartial, one with gso_size arrives whole, as a super-packet. An end whose PortInfo
-// offers neither gets neither from its stack, and its frames arrive as kUnknown, to be verified.
+// ChecksumState::kPartial, one with gso_size arrives whole, as a super-packet. An end whose
+// PortInfo offers neither gets neither from its stack, and its frames arrive as kUnknown, to be
+// verified.
 //
 // Frames are copied once, into the queue, and lent to the receiver from there. Buffers keep their
 // size, so that in the steady state nothing is allocated. Both ends belong to one thread.

@@ -45,7 +45,7 @@ struct TxPacket {
   uint16_t gso_size = 0;    // 0, or the segment size at which the port must cut the payload
   bool checksum_partial = false;
   bool ipv6 = false;
-  bool ecn = false;        // the flow negotiated ECN: CWR belongs on the first segment only (TSO_ECN)
+  bool ecn = false;  // the flow negotiated ECN: CWR belongs on the first segment only (TSO_ECN)
   uint8_t port_index = 0;  // which of the shard's ports it leaves by
   uint8_t payload_count = 0;
   uint32_t payload_size = 0;  // bytes in all spans
@@ -86,6 +86,9 @@ class PacketBurst {
   size_t size_ = 0;
   std::array<TxPacket, kCapacity> packets_;
 };
+
+/// Where the L4 checksum field lies in its header, bytes: 16 for TCP, 2 for ICMP and ICMPv6.
+uint16_t checksum_field_offset(const TxPacket& packet);
 
 /// Completes the L4 checksum in packet.header over header and payload; clears checksum_partial.
 /// For ports whose interface leaves checksums to software. Defined in packet.cc.

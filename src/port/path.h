@@ -1,4 +1,5 @@
-// How packets get to an address: Path (what the host stack needs to know) and Router (who knows it).
+// How packets get to an address: Path (what the host stack needs to know) and Router (who knows
+// it).
 #pragma once
 
 #include <array>

@@ -1,0 +1,45 @@
+// PacketSender: TxPackets out of an AF_PACKET socket by sendmmsg().
+//
+// Each packet becomes one message of [vnet header | headers | payload spans...]: the kernel gathers
+// it straight from the send buffers. A checksum left partial and a super-packet (gso_size) are
+// described in the vnet header, and the kernel hands both on to the interface; where the interface
+// can't do them the kernel completes the checksum and cuts the segments itself, right before the
+// driver. So every AF_PACKET port offers both, whatever `ethtool -k` says (the tests switch them
+// off and on).
+#pragma once
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "port/packet.h"
+#include "port/port.h"
+#include "port/vnet_header.h"
+
+namespace fairlead::port {
+
+class PacketSender {
+ public:
+  /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, bound; borrowed.
+  explicit PacketSender(int fd) : fd_(fd) {}
+
+  /// As Port::transmit(). The send buffer or the interface's queue being full is "no room now"; a
+  /// packet refused for good (too long, interface down) is taken and counted as tx_dropped.
+  size_t transmit(std::span<const TxPacket> packets, PortCounters& counters);
+
+ private:
+  static constexpr size_t kBatch = PacketBurst::kCapacity;  // packets per system call
+  static constexpr size_t kParts = 2 + TxPacket::kMaxPayloadSpans;
+
+  void describe(const TxPacket& packet, size_t slot);
+  size_t send_batch(std::span<const TxPacket> packets, PortCounters& counters);
+
+  int fd_;
+  std::array<VnetHeader, kBatch> vnet_headers_{};
+  std::array<std::array<iovec, kParts>, kBatch> parts_{};
+  std::array<mmsghdr, kBatch> messages_{};
+};
+
+}  // namespace fairlead::port

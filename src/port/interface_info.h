@@ -1,0 +1,25 @@
+// What the kernel says of one network interface: index, kind, address, limits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "wire/address.h"
+
+namespace fairlead::port {
+
+struct InterfaceInfo {
+  std::string name;
+  int index = 0;
+  MacAddress mac;
+  uint16_t mtu = 1500;            // bytes; loopback's 65,536 is given as 65,535
+  uint32_t gso_max_size = 65536;  // longest super-packet frame the driver takes, bytes
+  bool up = false;
+};
+
+/// Asks the kernel, over rtnetlink, in the calling thread's network namespace. ENODEV: no interface
+/// of that name. EOPNOTSUPP: its frames are not Ethernet's.
+Result<InterfaceInfo> query_interface(const std::string& name);
+
+}  // namespace fairlead::port
