@@ -24,7 +24,7 @@ std::unexpected<Error> failed(const std::string& path, std::string_view what, in
 // True when nobody listens at `address` any more.
 bool left_behind(const sockaddr_un& address) {
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  return ::connect(probe.get(), as_sockaddr(address), sizeof(address)) != 0 &&
+  return probe && ::connect(probe.get(), as_sockaddr(address), sizeof(address)) != 0 &&
          errno == ECONNREFUSED;
 }
 
