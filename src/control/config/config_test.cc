@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 namespace fairlead::control {
@@ -256,10 +256,7 @@ TEST(Config, AllMistakesAreReportedInTheOrderOfTheFile) {
 TEST(LoadConfig, AFileIsReadAndNamedInErrors) {
   const std::string path =
       std::filesystem::temp_directory_path() / ("config_test." + std::to_string(getpid()));
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  ASSERT_NE(file, nullptr);
-  std::fputs("interface eth0\nshards x\n", file);
-  std::fclose(file);
+  std::ofstream(path) << "interface eth0\nshards x\n";
   const auto config = load_config(path);
   std::filesystem::remove(path);
   ASSERT_FALSE(config.has_value());

@@ -1,0 +1,184 @@
+#include "app/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <span>
+#include <sstream>
+#include <vector>
+
+#include "app/exit_status.h"
+#include "control/config/suggest.h"
+
+namespace fairlead::app {
+namespace {
+
+constexpr const char* kDescription =
+    "Fairlead is a TCP accelerator: a complete user-level TCP beside the kernel's, on the same\n"
+    "interface and the same address, with services that use it.";
+
+constexpr const char* kFooter = R"(Exit status:
+  0  done
+  1  runtime error: missing interface, missing privilege, address in use, no daemon answers
+  2  usage error, or a mistake in the configuration
+
+Files:
+  /run/fairlead/control.sock  where a running daemon answers (directive control_socket)
+
+Examples:
+  fairlead check -c /etc/fairlead.conf
+  fairlead run -c /etc/fairlead.conf --log-level debug
+  fairlead show connections --limit 20
+  fairlead show stats --json | jq .counters
+)";
+
+constexpr const char* kRunFooter =
+    R"(Takes the interfaces of the configuration into use beside the kernel, starts the services, prints one
+line "ready" to stderr, and runs until SIGINT or SIGTERM. Then listeners close, connections get a
+moment to finish, what is left is reset, and everything attached to the kernel is detached.
+Needs the capabilities NET_ADMIN, NET_RAW, BPF and IPC_LOCK (root has them).
+)";
+
+constexpr const char* kShowFooter =
+    R"(Asks a running daemon over its control socket. --json prints the daemon's reply as it is, for
+programs; doc/control.md describes it.
+)";
+
+const std::map<std::string, control::LogLevel> kLogLevels = {
+    {"debug", control::LogLevel::kDebug},
+    {"info", control::LogLevel::kInfo},
+    {"warning", control::LogLevel::kWarning},
+    {"error", control::LogLevel::kError},
+};
+
+void add_socket_option(CLI::App& app, ShowCommand& show) {
+  app.add_option("-s,--socket", show.socket, "Control socket of the daemon")
+      ->type_name("PATH")
+      ->capture_default_str();
+}
+
+void add_config_option(CLI::App& app, std::string& file) {
+  app.add_option("-c,--config", file, "Configuration file")->type_name("FILE")->required();
+}
+
+// All subcommands write to one object of each kind; which one counts, CLI11 knows.
+class Grammar {
+ public:
+  Grammar() : app_(kDescription, "fairlead") {
+    app_.footer(kFooter);
+    app_.require_subcommand(1);
+    app_.get_formatter()->column_width(34);
+    show_.socket = control::Config{}.control_socket;
+    add_run();
+    add_check();
+    add_show();
+    add_version();
+  }
+
+  CLI::App& app() { return app_; }
+
+  Command command() const {
+    if (run_app_->parsed()) return run_;
+    if (check_app_->parsed()) return check_;
+    if (version_app_->parsed() && !running_) return VersionCommand{};
+    return show_;
+  }
+
+ private:
+  void add_run() {
+    run_app_ = app_.add_subcommand("run", "Run the daemon in the foreground");
+    run_app_->footer(kRunFooter);
+    add_config_option(*run_app_, run_.config_file);
+    run_app_->add_option("--log-level", run_.log_level, "Log at least this; overrides the file")
+        ->type_name("LEVEL")
+        ->transform(CLI::CheckedTransformer(kLogLevels).description("debug|info|warning|error"));
+  }
+
+  void add_check() {
+    check_app_ = app_.add_subcommand(
+        "check", "Check a configuration file; every mistake gets a line with its place");
+    add_config_option(*check_app_, check_.config_file);
+  }
+
+  void add_show() {
+    CLI::App* show = app_.add_subcommand("show", "Show what a running daemon is doing");
+    show->footer(kShowFooter);
+    show->require_subcommand(1);
+    show->fallthrough();
+    CLI::App* connections = show->add_subcommand("connections", "The TCP connections");
+    connections->add_option("--limit", show_.limit, "Show at most this many")
+        ->type_name("N")
+        ->check(CLI::Range(1, 10000))
+        ->capture_default_str();
+    CLI::App* listeners = show->add_subcommand("listeners", "The addresses served, by service");
+    CLI::App* stats = show->add_subcommand("stats", "Totals, ports and counters");
+    for (CLI::App* app : {connections, listeners, stats}) {
+      add_socket_option(*app, show_);
+      app->add_flag("--json", show_.json, "Print JSON");
+      app->callback([this, app] { show_.what = "show " + app->get_name(); });
+    }
+  }
+
+  void add_version() {
+    version_app_ = app_.add_subcommand("version", "Print the version of this program");
+    version_app_->add_flag("--running", running_, "Ask the running daemon for its version");
+    add_socket_option(*version_app_, show_);
+    version_app_->add_flag("--json", show_.json, "Print JSON (with --running)");
+    version_app_->callback([this] { show_.what = "version"; });
+  }
+
+  CLI::App app_;
+  CLI::App* run_app_ = nullptr;
+  CLI::App* check_app_ = nullptr;
+  CLI::App* version_app_ = nullptr;
+  RunCommand run_;
+  CheckCommand check_;
+  ShowCommand show_;
+  bool running_ = false;
+};
+
+// CLI11 would only say that a subcommand is required. Nothing when every leading word is one.
+std::optional<std::string> unknown_command(const CLI::App& root,
+                                           std::span<const char* const> arguments) {
+  const CLI::App* app = &root;
+  for (const std::string_view word : arguments) {
+    const std::vector<const CLI::App*> subcommands = app->get_subcommands({});
+    if (subcommands.empty() || word.starts_with('-')) return std::nullopt;
+    const auto named = std::ranges::find(subcommands, word, &CLI::App::get_name);
+    if (named != subcommands.end()) {
+      app = *named;
+      continue;
+    }
+    std::vector<std::string> names;
+    for (const CLI::App* sub : subcommands) names.push_back(sub->get_name());
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string_view near = control::closest(word, known);
+    return near.empty() ? fmt::format("unknown command {}; expected one of: {}\n",
+                                      control::in_quotes(word), fmt::join(known, ", "))
+                        : fmt::format("unknown command {}; did you mean \"{}\"?\n",
+                                      control::in_quotes(word), near);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::expected<Command, EarlyExit> parse_command_line(int argc, const char* const* argv) {
+  Grammar grammar;
+  const std::span arguments(argv, static_cast<size_t>(argc));
+  if (auto message = unknown_command(grammar.app(), arguments.subspan(1))) {
+    return std::unexpected(EarlyExit{kUsageError, *message});
+  }
+  try {
+    grammar.app().parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out;
+    const bool asked_for_help = grammar.app().exit(error, out, out) == 0;
+    return std::unexpected(EarlyExit{asked_for_help ? kSuccess : kUsageError, out.str()});
+  }
+  return grammar.command();
+}
+
+}  // namespace fairlead::app

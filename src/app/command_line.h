@@ -1,0 +1,46 @@
+// The command line of `fairlead`: argv to what is to be done.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "control/config/config.h"
+
+namespace fairlead::app {
+
+/// `fairlead run`
+struct RunCommand {
+  std::string config_file;
+  std::optional<control::LogLevel> log_level;  // overrides the file's
+};
+
+/// `fairlead check`
+struct CheckCommand {
+  std::string config_file;
+};
+
+/// `fairlead show connections|listeners|stats`, and `fairlead version --running`
+struct ShowCommand {
+  std::string what;  // as the control protocol names it: "show stats", "version"
+  std::string socket;
+  uint32_t limit = 1000;  // connections
+  bool json = false;
+};
+
+/// `fairlead version`
+struct VersionCommand {};
+
+using Command = std::variant<RunCommand, CheckCommand, ShowCommand, VersionCommand>;
+
+/// Nothing to run: text to print, and the status to exit with.
+struct EarlyExit {
+  int status = 0;  // 0: help was asked for, text goes to stdout; 2: usage error, to stderr
+  std::string text;
+};
+
+std::expected<Command, EarlyExit> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace fairlead::app

@@ -1,0 +1,85 @@
+#include "app/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace fairlead::app {
+namespace {
+
+using testing::HasSubstr;
+
+std::expected<Command, EarlyExit> parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "fairlead");
+  return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
+}
+
+template <typename T>
+T command(const std::vector<const char*>& arguments) {
+  const auto parsed = parse(arguments);
+  EXPECT_TRUE(parsed.has_value()) << parsed.error().text;
+  EXPECT_TRUE(std::holds_alternative<T>(parsed.value()));
+  return std::get<T>(parsed.value());
+}
+
+TEST(CommandLine, RunTakesAConfigurationAndALogLevel) {
+  EXPECT_EQ(command<RunCommand>({"run", "-c", "x.conf"}).config_file, "x.conf");
+  EXPECT_EQ(command<RunCommand>({"run", "-c", "x.conf"}).log_level, std::nullopt);
+  EXPECT_EQ(command<RunCommand>({"run", "--config", "x", "--log-level", "debug"}).log_level,
+            control::LogLevel::kDebug);
+}
+
+TEST(CommandLine, CheckTakesAConfiguration) {
+  EXPECT_EQ(command<CheckCommand>({"check", "-c", "x.conf"}).config_file, "x.conf");
+}
+
+TEST(CommandLine, ShowNamesTheCommandOfTheControlProtocol) {
+  const auto plain = command<ShowCommand>({"show", "stats"});
+  EXPECT_EQ(plain.what, "show stats");
+  EXPECT_EQ(plain.socket, "/run/fairlead/control.sock");
+  EXPECT_FALSE(plain.json);
+  const auto full =
+      command<ShowCommand>({"show", "connections", "--json", "--socket", "/x", "--limit", "7"});
+  EXPECT_EQ(full.what, "show connections");
+  EXPECT_EQ(full.socket, "/x");
+  EXPECT_EQ(full.limit, 7u);
+  EXPECT_TRUE(full.json);
+  EXPECT_EQ(command<ShowCommand>({"show", "listeners"}).what, "show listeners");
+}
+
+TEST(CommandLine, VersionIsThatOfTheProgramOrOfTheDaemon) {
+  command<VersionCommand>({"version"});
+  EXPECT_EQ(command<ShowCommand>({"version", "--running", "-s", "/x"}).what, "version");
+}
+
+TEST(CommandLine, HelpIsNoError) {
+  for (const auto& arguments : std::vector<std::vector<const char*>>{
+           {"--help"}, {"run", "--help"}, {"show", "--help"}, {"show", "connections", "-h"}}) {
+    const auto parsed = parse(arguments);
+    ASSERT_FALSE(parsed.has_value());
+    EXPECT_EQ(parsed.error().status, 0);
+  }
+  EXPECT_THAT(parse({"--help"}).error().text, HasSubstr("Exit status:"));
+}
+
+TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhat) {
+  const auto text = [](const std::vector<const char*>& arguments) {
+    const auto parsed = parse(arguments);
+    EXPECT_FALSE(parsed.has_value());
+    EXPECT_EQ(parsed.error().status, 2);
+    return parsed.error().text;
+  };
+  EXPECT_THAT(text({}), HasSubstr("subcommand is required"));
+  EXPECT_EQ(text({"frobnicate"}),
+            "unknown command \"frobnicate\"; expected one of: run, check, show, version\n");
+  EXPECT_EQ(text({"show", "stat"}), "unknown command \"stat\"; did you mean \"stats\"?\n");
+  EXPECT_THAT(text({"run"}), HasSubstr("--config is required"));
+  EXPECT_THAT(text({"run", "-c", "x", "--log-level", "loud"}), HasSubstr("loud"));
+  EXPECT_THAT(text({"show"}), HasSubstr("subcommand is required"));
+  EXPECT_THAT(text({"show", "connections", "--limit", "0"}), HasSubstr("--limit"));
+  EXPECT_THAT(text({"check", "-c", "x", "extra"}), HasSubstr("extra"));
+}
+
+}  // namespace
+}  // namespace fairlead::app

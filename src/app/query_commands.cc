@@ -1,0 +1,59 @@
+#include "app/query_commands.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "app/exit_status.h"
+#include "app/version.h"
+#include "control/show/render.h"
+#include "control/socket/client.h"
+
+namespace fairlead::app {
+namespace {
+
+// A daemon answers within a burst, or a few seconds when it collects from busy shards.
+constexpr Duration kReplyTimeout = seconds(10);
+
+std::string render(const std::string& what, const control::Json& reply) {
+  if (what == "show connections") return control::render_connections(reply);
+  if (what == "show listeners") return control::render_listeners(reply);
+  if (what == "show stats") return control::render_stats(reply);
+  return control::render_version(reply);
+}
+
+}  // namespace
+
+int run_check(const CheckCommand& command) {
+  const auto config = control::load_config(command.config_file);
+  if (!config) {
+    fmt::print(stderr, "{}\n", config.error().to_string());
+    return kUsageError;
+  }
+  fmt::print("{}: no mistakes; {} interfaces, {} echo servers\n", command.config_file,
+             config->interfaces.size(), config->echo_servers.size());
+  return kSuccess;
+}
+
+int run_show(const ShowCommand& command) {
+  control::Request request{.command = command.what};
+  if (command.what == "show connections") request.arguments["limit"] = command.limit;
+  const Result<control::Json> reply =
+      control::control_request(command.socket, request, kReplyTimeout);
+  if (!reply) {
+    fmt::print(stderr, "fairlead: {}\n", reply.error().to_string());
+    return kRuntimeError;
+  }
+  const std::string text =
+      command.json ? reply->dump(2, ' ', false, control::Json::error_handler_t::replace) + "\n"
+                   : render(command.what, *reply);
+  const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  return written ? kSuccess : kRuntimeError;
+}
+
+int run_version(const VersionCommand&) {
+  fmt::print("fairlead {}\n", kVersion);
+  return kSuccess;
+}
+
+}  // namespace fairlead::app

@@ -1,0 +1,131 @@
+#include "control/show/render.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "control/show/table.h"
+
+namespace fairlead::control {
+namespace {
+
+using Align = Table::Align;
+
+std::string text(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number() || value.is_boolean()) return value.dump();
+  return "-";
+}
+
+// The member `key`, null when there is none.
+const Json& member(const Json& object, std::string_view key) {
+  static const Json kNull;
+  if (!object.is_object()) return kNull;
+  const auto found = object.find(key);
+  return found == object.end() ? kNull : *found;
+}
+
+std::string field(const Json& object, std::string_view key) { return text(member(object, key)); }
+
+uint64_t count(const Json& object, std::string_view key) {
+  const Json& value = member(object, key);
+  return value.is_number_unsigned() ? value.get<uint64_t>() : 0;
+}
+
+// "3d 04:05:06"
+std::string elapsed(uint64_t total_seconds) {
+  const uint64_t days = total_seconds / 86400;
+  return fmt::format("{}{:02}:{:02}:{:02}", days != 0 ? fmt::format("{}d ", days) : "",
+                     total_seconds / 3600 % 24, total_seconds / 60 % 60, total_seconds % 60);
+}
+
+struct Field {
+  std::string_view key;
+  std::string_view heading;
+  Align align = Align::kRight;
+};
+
+// A table of the array `rows`, one column per field.
+std::string table_of(const Json& rows, std::initializer_list<Field> fields) {
+  std::vector<Table::Column> columns;
+  for (const Field& f : fields) columns.push_back({std::string(f.heading), f.align});
+  Table table(std::move(columns));
+  if (rows.is_array()) {
+    for (const Json& row : rows) {
+      std::vector<std::string> cells;
+      for (const Field& f : fields) cells.push_back(field(row, f.key));
+      table.add(std::move(cells));
+    }
+  }
+  return table.to_string();
+}
+
+// Counters that are not zero, in the order of their names.
+std::string nonzero_counters(const Json& counters) {
+  Table table({{"counter"}, {"value", Align::kRight}});
+  if (counters.is_object()) {
+    for (const auto& [name, value] : counters.items()) {
+      if (value.is_number_unsigned() && value.get<uint64_t>() != 0) table.add({name, text(value)});
+    }
+  }
+  return table.rows() != 0 ? table.to_string() : "no counter has moved yet\n";
+}
+
+}  // namespace
+
+std::string render_version(const Json& version) {
+  return fmt::format("fairlead {}, process {}, up {}\n", field(version, "version"),
+                     field(version, "pid"), elapsed(count(version, "uptime_seconds")));
+}
+
+std::string render_listeners(const Json& listeners) {
+  return table_of(member(listeners, "listeners"), {{"service", "service", Align::kLeft},
+                                                   {"mode", "mode", Align::kLeft},
+                                                   {"local", "local", Align::kLeft},
+                                                   {"shard", "shard"},
+                                                   {"waiting", "waiting"},
+                                                   {"connections", "connections"},
+                                                   {"accepted", "accepted"}});
+}
+
+std::string render_connections(const Json& connections) {
+  const Json& rows = member(connections, "connections");
+  std::string out = table_of(rows, {{"local", "local", Align::kLeft},
+                                    {"remote", "remote", Align::kLeft},
+                                    {"state", "state", Align::kLeft},
+                                    {"shard", "shard"},
+                                    {"rtt_us", "rtt/us"},
+                                    {"cwnd", "cwnd"},
+                                    {"bytes_received", "received"},
+                                    {"bytes_acked", "acked"},
+                                    {"unread", "unread"},
+                                    {"unacked", "unacked"},
+                                    {"retransmits", "retrans"}});
+  const uint64_t total = count(connections, "total");
+  if (rows.is_array() && total > rows.size()) {
+    out += fmt::format("{} of {} connections; --limit N shows more\n", rows.size(), total);
+  }
+  return out;
+}
+
+std::string render_stats(const Json& stats) {
+  std::string out = fmt::format("up {}\n\n", elapsed(count(stats, "uptime_seconds")));
+  out += table_of(member(stats, "shards"), {{"shard", "shard"},
+                                            {"connections", "connections"},
+                                            {"time_wait", "time-wait"},
+                                            {"bursts", "bursts"},
+                                            {"sleeps", "sleeps"}});
+  out += "\n";
+  out += table_of(member(stats, "ports"), {{"name", "port", Align::kLeft},
+                                           {"shard", "shard"},
+                                           {"rx_packets", "rx packets"},
+                                           {"rx_bytes", "rx bytes"},
+                                           {"rx_dropped", "rx dropped"},
+                                           {"tx_packets", "tx packets"},
+                                           {"tx_bytes", "tx bytes"},
+                                           {"tx_dropped", "tx dropped"}});
+  return out + "\n" + nonzero_counters(member(stats, "counters"));
+}
+
+}  // namespace fairlead::control

@@ -1,0 +1,71 @@
+#include "control/show/render.h"
+
+#include <gtest/gtest.h>
+
+#include "control/show/table.h"
+
+namespace fairlead::control {
+namespace {
+
+TEST(Table, ColumnsAreAlignedWithoutBlanksAtLineEnds) {
+  Table table({{"name"}, {"n", Table::Align::kRight}, {"note"}});
+  table.add({"a", "1000", "x"});
+  table.add({"longer", "1", ""});
+  EXPECT_EQ(table.to_string(),
+            "name       n  note\n"
+            "a       1000  x\n"
+            "longer     1\n");
+}
+
+TEST(Table, ControlCharactersDoNotReachTheTerminal) {
+  Table table({{"name"}});
+  table.add({"\x1b[2J"});
+  EXPECT_EQ(table.to_string(), "name\n?[2J\n");
+}
+
+TEST(Render, ConnectionsAreATableWithTheNumberLeftOut) {
+  const Json reply = {{"total", 3u},
+                      {"connections",
+                       {{{"local", "192.0.2.1:7"},
+                         {"remote", "192.0.2.2:40000"},
+                         {"state", "ESTABLISHED"},
+                         {"shard", 0},
+                         {"rtt_us", 120},
+                         {"cwnd", 14480},
+                         {"bytes_received", 5},
+                         {"bytes_acked", 6},
+                         {"unread", 0},
+                         {"unacked", 7},
+                         {"retransmits", 0}}}}};
+  EXPECT_EQ(render_connections(reply),
+            "local        remote           state        shard  rtt/us   cwnd  received  acked"
+            "  unread  unacked  retrans\n"
+            "192.0.2.1:7  192.0.2.2:40000  ESTABLISHED      0     120  14480         5      6"
+            "       0        7        0\n"
+            "1 of 3 connections; --limit N shows more\n");
+}
+
+TEST(Render, VersionTellsForHowLongItHasRun) {
+  EXPECT_EQ(render_version({{"version", "1.2"}, {"pid", 7}, {"uptime_seconds", 93784u}}),
+            "fairlead 1.2, process 7, up 1d 02:03:04\n");
+}
+
+TEST(Render, StatsShowCountersThatMoved) {
+  const std::string out = render_stats(
+      {{"uptime_seconds", 1u}, {"counters", {{"bad_checksum", 0u}, {"segments_received", 12u}}}});
+  EXPECT_TRUE(out.ends_with("counter            value\nsegments_received     12\n")) << out;
+}
+
+TEST(Render, RepliesOfAnotherKindShowAsDashes) {
+  for (const Json& odd :
+       {Json(), Json(1), Json::array(), Json("x"), Json{{"connections", 1}},
+        Json{{"listeners", {1, "x", nullptr}}}, Json{{"shards", {{{"shard", {}}}}}}}) {
+    EXPECT_FALSE(render_version(odd).empty());
+    EXPECT_FALSE(render_listeners(odd).empty());
+    EXPECT_FALSE(render_connections(odd).empty());
+    EXPECT_FALSE(render_stats(odd).empty());
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::control
