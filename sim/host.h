@@ -1,0 +1,69 @@
+// SimHost: a host stack on a simulated interface, with the loop a shard would run around it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "host/stack.h"
+#include "port/packet.h"
+#include "port/path.h"
+#include "sim/link.h"
+#include "sim/simulator.h"
+
+namespace fairlead::sim {
+
+/// One interface, one subnet, every address reachable directly.
+class StaticRouter final : public port::Router {
+ public:
+  StaticRouter(std::vector<IpAddress> own, uint8_t id, uint16_t mtu)
+      : own_(std::move(own)), id_(id), mtu_(mtu) {}
+
+  Result<port::Path> resolve(const IpAddress& remote) override;
+  std::optional<IpAddress> source_for(const IpAddress& remote) override;
+  uint64_t generation() const override { return generation_; }
+  bool is_local(const IpAddress& address) const override;
+
+ private:
+  std::vector<IpAddress> own_;
+  uint8_t id_;
+  uint16_t mtu_;
+  uint64_t generation_ = 1;
+};
+
+struct SimHostOptions {
+  std::vector<IpAddress> addresses;
+  uint8_t id = 1;  // last byte of its MAC address
+  uint16_t mtu = 1500;
+  bool segmentation_offload = false;
+  host::StackConfig stack;
+};
+
+class SimHost {
+ public:
+  SimHost(Simulator& simulator, const SimHostOptions& options);
+
+  host::Stack& stack() { return stack_; }
+  /// Where frames go.
+  void attach(std::function<void(Link::Frame)> out) { out_ = std::move(out); }
+  /// Runs inside each turn, between receive and transmit.
+  void set_application(std::function<void()> step) { application_ = std::move(step); }
+
+  /// A frame arrives.
+  void receive(Link::Frame frame);
+  /// One turn of the loop; also schedules the next.
+  void turn();
+
+ private:
+  void schedule();
+
+  Simulator& simulator_;
+  StaticRouter router_;
+  host::Stack stack_;
+  std::function<void(Link::Frame)> out_;
+  std::function<void()> application_;
+  std::optional<Time> wake_at_;
+  port::PacketBurst burst_;
+};
+
+}  // namespace fairlead::sim

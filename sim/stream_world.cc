@@ -1,0 +1,316 @@
+#include "sim/stream_world.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "sim/host.h"
+
+namespace fairlead::sim {
+namespace {
+
+uint8_t stream_byte(uint64_t key, uint64_t at) {
+  uint64_t z = (at + key) * 0x9e3779b97f4a7c15ull;
+  return static_cast<uint8_t>((z ^ (z >> 29)) >> 24);
+}
+
+/// One end of one connection: writes its stream, reads and checks the other's.
+class Peer final : public host::Observer {
+ public:
+  struct Plan {
+    uint64_t key_out;
+    uint64_t key_in;
+    uint64_t send;
+    uint64_t expect;
+    bool close_early;   // FIN after the last byte, else only after the peer's FIN
+    Duration read_lag;  // pause between reads
+  };
+
+  Peer(Simulator& simulator, SimHost& host, host::Connection& connection, const Plan& plan, Rng rng)
+      : simulator_(simulator), host_(host), connection_(&connection), plan_(plan), rng_(rng) {
+    connection.set_observer(this);
+  }
+  ~Peer() {
+    if (connection_ != nullptr) host_.stack().release(connection_);
+  }
+
+  void on_events(uint8_t) override {}
+
+  void step() {
+    if (connection_ == nullptr) return;
+    host::Connection& c = *connection_;
+    read(c);
+    write(c);
+    bool over = c.state() == host::State::kClosed || c.state() == host::State::kTimeWait;
+    bool drained = c.readable() == 0;
+    if (over && (drained || c.error() != Errc::kOk)) {
+      error_ = c.error();
+      host_.stack().release(connection_);
+      connection_ = nullptr;
+    }
+  }
+
+  bool finished() const { return connection_ == nullptr; }
+  Errc error() const { return error_; }
+  const std::string& failure() const { return failure_; }
+  uint64_t received() const { return received_; }
+  bool complete() const { return received_ == plan_.expect && sent_ == plan_.send; }
+  std::string describe() const {
+    return fmt::format("sent {}/{} received {}/{} state {} error {}", sent_, plan_.send, received_,
+                       plan_.expect, connection_ ? host::state_name(connection_->state()) : "gone",
+                       errc_name(error_));
+  }
+
+ private:
+  void read(host::Connection& c) {
+    if (simulator_.now() < next_read_) return;
+    bool read_some = false;
+    while (c.readable() > 0) {
+      ByteSpan bytes = c.peek();
+      size_t n = plan_.read_lag > Duration::zero() ? 1 + rng_.below(bytes.size()) : bytes.size();
+      for (size_t i = 0; i < n; ++i) {
+        if (bytes[i] != stream_byte(plan_.key_in, received_ + i) && failure_.empty()) {
+          failure_ = fmt::format("byte {} of the stream is wrong", received_ + i);
+        }
+      }
+      received_ += n;
+      c.consume(n);
+      read_some = true;
+      if (plan_.read_lag > Duration::zero()) break;
+    }
+    if (received_ > plan_.expect && failure_.empty()) failure_ = "more bytes than were sent";
+    if (c.end_of_stream() && !saw_end_) {
+      saw_end_ = true;
+      if (received_ != plan_.expect && failure_.empty()) {
+        failure_ = fmt::format("end of stream after {} of {} bytes", received_, plan_.expect);
+      }
+    }
+    if (read_some && plan_.read_lag > Duration::zero()) {
+      next_read_ = simulator_.now() + plan_.read_lag;
+      simulator_.at(next_read_, [this, alive = std::weak_ptr<int>(alive_)] {
+        if (!alive.expired()) host_.turn();
+      });
+    }
+  }
+
+  void write(host::Connection& c) {
+    std::array<uint8_t, 8192> buffer;
+    while (sent_ < plan_.send && c.writable() > 0) {
+      auto want = std::min<uint64_t>(1 + rng_.below(buffer.size()), plan_.send - sent_);
+      for (size_t i = 0; i < want; ++i) buffer[i] = stream_byte(plan_.key_out, sent_ + i);
+      size_t n = c.write(ByteSpan(buffer).first(want));
+      sent_ += n;
+      if (n < want) break;
+    }
+    if (sent_ == plan_.send && !shut_ && c.is_established() &&
+        (plan_.close_early || c.end_of_stream())) {
+      shut_ = true;
+      c.shutdown_write();
+    }
+  }
+
+  Simulator& simulator_;
+  SimHost& host_;
+  host::Connection* connection_;
+  Plan plan_;
+  Rng rng_;
+  uint64_t sent_ = 0;
+  uint64_t received_ = 0;
+  Time next_read_{};
+  bool shut_ = false;
+  bool saw_end_ = false;
+  Errc error_ = Errc::kOk;
+  std::string failure_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>();
+};
+
+LinkOptions random_link(Rng& rng) {
+  LinkOptions link;
+  link.delay = microseconds(static_cast<int64_t>(50 + rng.below(rng.chance(0.5) ? 2000 : 80'000)));
+  if (rng.chance(0.3)) link.jitter = Duration(1 + link.delay.count() / 4);
+  if (rng.chance(0.4)) {
+    link.bits_per_second = 1e6 * static_cast<double>(1 + rng.below(200));
+    link.queue_bytes = 10'000 + rng.below(200'000);
+    if (rng.chance(0.5)) link.mark_bytes = link.queue_bytes / 3;
+  }
+  if (rng.chance(0.6)) link.loss = rng.unit() * (rng.chance(0.3) ? 0.2 : 0.03);
+  if (rng.chance(0.2))
+    link.burst_start = rng.unit() * 0.01, link.burst_length = 2 + rng.unit() * 10;
+  if (rng.chance(0.4)) link.reorder = rng.unit() * 0.2;
+  link.reorder_delay = microseconds(static_cast<int64_t>(100 + rng.below(20'000)));
+  if (rng.chance(0.3)) link.duplicate = rng.unit() * 0.05;
+  if (rng.chance(0.3)) link.corrupt = rng.unit() * 0.03;
+  return link;
+}
+
+class World {
+ public:
+  explicit World(WorldOptions options)
+      : options_(options),
+        simulator_(options.seed),
+        rng_(simulator_.fork_rng()),
+        client_(simulator_, host_options(1)),
+        server_(simulator_, host_options(2)),
+        there_(simulator_, link(options_.there), [this](auto f) { server_.receive(std::move(f)); }),
+        back_(simulator_, link(options_.back), [this](auto f) { client_.receive(std::move(f)); }) {
+    client_.attach([this](auto f) { there_.send(std::move(f)); });
+    server_.attach([this](auto f) { back_.send(std::move(f)); });
+  }
+
+  WorldResult run() {
+    draw_plan();
+    host::ListenOptions listen;
+    listen.socket = socket_options();
+    auto listener = server_.stack().listen({address(2), 7}, listen);
+    CHECK(listener.has_value());
+    client_.set_application([this] { step(client_peers_); });
+    server_.set_application([this, l = *listener] {
+      while (host::Connection* c = l->accept()) accept(*c);
+      step(server_peers_);
+    });
+    for (int i = 0; i < options_.connections; ++i) open();
+    client_.turn();
+
+    Time start = simulator_.now();
+    WorldResult result;
+    while (!done() && simulator_.now() - start < options_.limit && !simulator_.idle()) {
+      simulator_.run(simulator_.now() + seconds(1));
+    }
+    result.took = simulator_.now() - start;
+    judge(result);
+    client_peers_.clear();
+    server_peers_.clear();
+    return result;
+  }
+
+ private:
+  IpAddress address(uint32_t last) const {
+    if (!options_.ipv6) return IpAddress::v4(0xc6120000u + last);
+    std::array<uint8_t, 16> bytes{0x20, 0x01, 0x0d, 0xb8};
+    bytes[15] = static_cast<uint8_t>(last);
+    return IpAddress::v6(bytes);
+  }
+  SimHostOptions host_options(uint8_t id) {
+    if (options_.random_impairment && id == 1) {
+      options_.ipv6 = rng_.chance(0.4);
+      options_.segmentation_offload = rng_.chance(0.5);
+      options_.congestion = rng_.chance(0.5) ? host::CongestionAlgorithm::kCubic
+                                             : host::CongestionAlgorithm::kNewReno;
+    }
+    SimHostOptions o;
+    o.addresses = {address(id)};
+    o.id = id;
+    o.segmentation_offload = options_.segmentation_offload;
+    return o;
+  }
+  LinkOptions link(const LinkOptions& given) {
+    return options_.random_impairment ? random_link(rng_) : given;
+  }
+  host::SocketOptions socket_options() const {
+    host::SocketOptions o;
+    o.congestion = options_.congestion;
+    // An end whose peer gave up must find out: there is nothing it wants to send.
+    o.keepalive = true;
+    o.keepalive_idle = seconds(60);
+    o.keepalive_interval = seconds(10);
+    return o;
+  }
+  void draw_plan() {
+    if (!options_.random_impairment) return;
+    auto size = [this] {
+      uint64_t scale = rng_.below(4);
+      return scale == 0 ? 0 : rng_.below(scale == 1 ? 2000 : scale == 2 ? 60'000 : 400'000);
+    };
+    options_.upload = size();
+    options_.download = size();
+    options_.connections = static_cast<int>(1 + rng_.below(3));
+    lag_ = rng_.chance(0.2);
+  }
+  Peer::Plan plan(bool client, uint64_t key) {
+    bool early = client ? key % 2 == 0 : key % 2 != 0 || key % 5 == 0;
+    return {.key_out = key * 2 + (client ? 0 : 1),
+            .key_in = key * 2 + (client ? 1 : 0),
+            .send = client ? options_.upload : options_.download,
+            .expect = client ? options_.download : options_.upload,
+            .close_early = early,
+            .read_lag = lag_ ? Duration(milliseconds(3)) : Duration{}};
+  }
+  void open() {
+    host::Stack::ConnectOptions o{
+        .remote = {address(2), 7}, .source = {}, .local_port = {}, .socket = socket_options()};
+    auto connection = client_.stack().connect(o, simulator_.now());
+    CHECK(connection.has_value());
+    client_peers_.push_back(std::make_unique<Peer>(simulator_, client_, **connection,
+                                                   plan(true, (*connection)->tuple().local.port),
+                                                   rng_.fork()));
+  }
+  void accept(host::Connection& c) {
+    server_peers_.push_back(std::make_unique<Peer>(
+        simulator_, server_, c, plan(false, c.tuple().remote.port), rng_.fork()));
+  }
+  static void step(std::vector<std::unique_ptr<Peer>>& peers) {
+    for (auto& peer : peers) peer->step();
+  }
+  bool done() {
+    auto all = [](auto& peers) {
+      for (auto& p : peers) {
+        if (!p->finished()) return false;
+      }
+      return true;
+    };
+    return all(client_peers_) && all(server_peers_) && client_.stack().connection_count() == 0 &&
+           server_.stack().connection_count() == 0;
+  }
+  void judge(WorldResult& result) {
+    result.hash = simulator_.hash();
+    result.client = client_.stack().counters();
+    result.server = server_.stack().counters();
+    auto look = [&](const char* side, auto& peers) {
+      for (auto& p : peers) {
+        result.bytes += p->received();
+        if (p->error() != Errc::kOk) ++result.errors;
+        if (!result.failure.empty()) continue;
+        if (!p->failure().empty()) {
+          result.failure = fmt::format("{}: {} ({})", side, p->failure(), p->describe());
+        } else if (!p->finished()) {
+          result.failure =
+              fmt::format("{}: not finished after {} s ({})", side,
+                          std::chrono::duration_cast<seconds>(result.took).count(), p->describe());
+        } else if (p->error() == Errc::kOk && !p->complete()) {
+          result.failure =
+              fmt::format("{}: ended without error, incomplete ({})", side, p->describe());
+        }
+      }
+    };
+    look("client", client_peers_);
+    look("server", server_peers_);
+    if (!result.failure.empty()) return;
+    for (SimHost* h : {&client_, &server_}) {
+      if (h->stack().connection_count() != 0 || h->stack().buffer_bytes() != 0 ||
+          h->stack().sent_run_count() != 0) {
+        result.failure = fmt::format("left over: {} connections, {} buffer bytes, {} runs",
+                                     h->stack().connection_count(), h->stack().buffer_bytes(),
+                                     h->stack().sent_run_count());
+      }
+    }
+  }
+
+  WorldOptions options_;
+  Simulator simulator_;
+  Rng rng_;
+  SimHost client_;
+  SimHost server_;
+  Link there_;
+  Link back_;
+  bool lag_ = false;
+  std::vector<std::unique_ptr<Peer>> client_peers_;
+  std::vector<std::unique_ptr<Peer>> server_peers_;
+};
+
+}  // namespace
+
+WorldResult run_world(const WorldOptions& options) { return World(options).run(); }
+
+}  // namespace fairlead::sim

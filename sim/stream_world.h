@@ -1,0 +1,42 @@
+// StreamWorld: a client and a server exchange streams over an adverse link, and everything that
+// should hold is checked: exact bytes, clean close or a named error, nothing left over.
+//
+//   client ──[link there]──▶ server        both addresses families, offload on or off, as the seed
+//          ◀──[link back]───               has it
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "host/stack.h"
+#include "sim/link.h"
+
+namespace fairlead::sim {
+
+struct WorldOptions {
+  uint64_t seed = 1;
+  bool random_impairment = true;  // draw links, sizes and behaviours from the seed; else as below
+  LinkOptions there;
+  LinkOptions back;
+  uint64_t upload = 0;    // bytes client to server
+  uint64_t download = 0;  // bytes server to client
+  bool ipv6 = false;
+  bool segmentation_offload = false;
+  host::CongestionAlgorithm congestion = host::CongestionAlgorithm::kCubic;
+  int connections = 1;
+  Duration limit = hours(4);  // of virtual time
+};
+
+struct WorldResult {
+  std::string failure;  // empty: everything held
+  uint64_t hash = 0;    // of all deliveries
+  uint64_t bytes = 0;   // delivered to applications
+  int errors = 0;       // connections that ended with a named error
+  Duration took{};      // virtual
+  host::Counters client;
+  host::Counters server;
+};
+
+WorldResult run_world(const WorldOptions& options);
+
+}  // namespace fairlead::sim

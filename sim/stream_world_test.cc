@@ -1,0 +1,61 @@
+// Seeds of adverse worlds. FAIRLEAD_SEEDS sets how many (default 300), FAIRLEAD_SEED runs one.
+#include "sim/stream_world.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace fairlead::sim {
+namespace {
+
+uint64_t from_environment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+TEST(StreamWorld, ACleanLinkCarriesBothStreams) {
+  for (bool offload : {false, true}) {
+    for (bool ipv6 : {false, true}) {
+      WorldOptions o;
+      o.random_impairment = false;
+      o.segmentation_offload = offload;
+      o.ipv6 = ipv6;
+      o.upload = 3'000'000;
+      o.download = 1'000'000;
+      WorldResult r = run_world(o);
+      EXPECT_EQ(r.failure, "");
+      EXPECT_EQ(r.errors, 0);
+      EXPECT_EQ(r.bytes, 4'000'000u);
+      EXPECT_EQ(r.client.retransmitted_segments, 0u);
+      EXPECT_EQ(r.client.connections_reset_by_peer + r.server.connections_reset_by_peer, 0u);
+    }
+  }
+}
+
+TEST(StreamWorld, AdverseLinksDeliverTheExactStreamOrANamedError) {
+  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
+  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
+  uint64_t errors = 0, bytes = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    WorldOptions o;
+    o.seed = seed;
+    WorldResult r = run_world(o);
+    errors += static_cast<uint64_t>(r.errors);
+    bytes += r.bytes;
+    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+  }
+  RecordProperty("errors", static_cast<int>(errors));
+  RecordProperty("megabytes", static_cast<int>(bytes >> 20));
+  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
+}
+
+TEST(StreamWorld, TwoRunsOfOneSeedAreIdentical) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    WorldOptions o;
+    o.seed = seed;
+    EXPECT_EQ(run_world(o).hash, run_world(o).hash) << seed;
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::sim
