@@ -31,7 +31,7 @@ class Simulator {
     std::push_heap(events_.begin(), events_.end(), later);
   }
 
-  /// Runs events until there are none or `until` has come. Returns how many.
+  /// Runs the events up to `until`, which is the time afterwards. Returns how many.
   uint64_t run(Time until) {
     uint64_t count = 0;
     while (!events_.empty() && events_.front().when <= until) {
@@ -42,6 +42,7 @@ class Simulator {
       event.action();
       ++count;
     }
+    now_ = std::max(now_, until);
     return count;
   }
   bool idle() const { return events_.empty(); }

@@ -58,9 +58,18 @@ class Peer final : public host::Observer {
   uint64_t received() const { return received_; }
   bool complete() const { return received_ == plan_.expect && sent_ == plan_.send; }
   std::string describe() const {
-    return fmt::format("sent {}/{} received {}/{} state {} error {}", sent_, plan_.send, received_,
+    std::string queues;
+    if (connection_ != nullptr) {
+      host::ConnectionInfo i = connection_->info();
+      queues = fmt::format(
+          ", rto {} ms cwnd {} ssthresh {} in flight {} queued {} snd.wnd {} rcv.wnd {} mss {}",
+          i.rto / milliseconds(1), i.cwnd, i.ssthresh, i.in_flight, i.send_queue, i.send_window,
+          i.receive_window, i.mss);
+    }
+    return queues.insert(
+        0, fmt::format("sent {}/{} received {}/{} state {} error {}", sent_, plan_.send, received_,
                        plan_.expect, connection_ ? host::state_name(connection_->state()) : "gone",
-                       errc_name(error_));
+                       errc_name(error_)));
   }
 
  private:
@@ -286,7 +295,15 @@ class World {
     };
     look("client", client_peers_);
     look("server", server_peers_);
-    if (!result.failure.empty()) return;
+    if (!result.failure.empty()) {
+      for (SimHost* h : {&client_, &server_}) {
+        result.failure += h == &client_ ? "\nclient:" : "\nserver:";
+        h->stack().counters().for_each([&](std::string_view name, uint64_t value) {
+          if (value != 0) result.failure += fmt::format(" {}={}", name, value);
+        });
+      }
+      return;
+    }
     for (SimHost* h : {&client_, &server_}) {
       if (h->stack().connection_count() != 0 || h->stack().buffer_bytes() != 0 ||
           h->stack().sent_run_count() != 0) {

@@ -166,6 +166,7 @@ void Sender::on_sent(const Transmission& what, const SendLimits& limits, uint32_
     if (sent_.empty()) progress_at_ = now;
     sent_.append(snd_.nxt, size, now, res.runs);
     snd_.nxt += size;
+    restart_probe_ = true;
     res.counters.bytes_sent += what.size;
     if (what.size % limits.mss != 0) small_end_ = snd_.nxt;
   }

@@ -198,6 +198,8 @@ class Sender {
   bool cwr_pending_ : 1 = false;
   bool ecn_reduced_ : 1 = false;
   bool retransmitted_ts_valid_ : 1 = false;
+  bool restart_probe_ : 1 = false;  // see rearm()
+  bool restart_retransmit_ : 1 = false;
 };
 
 }  // namespace fairlead::host

@@ -36,6 +36,7 @@ AckOutcome Sender::on_ack(const Segment& segment, std::optional<uint32_t> ts_now
     take_cumulative(segment.ack, work, res);
     outcome.fin_acked = fin_queued_ && snd_.una == end();
     timeouts_ = 0;
+    restart_retransmit_ = true;
     rtt_.reset_backoff();
     cwnd_limited_ = false;
     outcome.room = true;
@@ -67,6 +68,7 @@ AckOutcome Sender::on_ack(const Segment& segment, std::optional<uint32_t> ts_now
                 .srtt = rtt_.srtt(),
                 .now = now});
   }
+  if (work.delivered > 0) restart_probe_ = true;
   outcome.delivered = work.delivered;
   outcome.advanced = work.advanced;
   return outcome;

@@ -29,17 +29,19 @@ void Sender::rearm(Time now) {
     }
     return;
   }
-  Duration rto = rtt_.rto();
-  Time retransmit_at = now + rto;
-  // RFC 6298 (5.1): sending does not restart a running timer; an ACK that advances una does.
-  if (timer_ == Timer::kRetransmit && progress_at_ != now) retransmit_at = deadline_;
-  timer_ = Timer::kRetransmit;
-  deadline_ = retransmit_at;
   bool may_probe = sack_ && phase_ == Phase::kOpen && !probe_sent_ && timeouts_ == 0 &&
                    sent_.sacked() == 0 && sent_.lost() == 0;
-  if (may_probe && now + probe_timeout() < retransmit_at) {
-    timer_ = Timer::kProbe;
-    deadline_ = now + probe_timeout();
+  // A probe's timer restarts with every ACK and every new transmission (RFC 8985 §7.2); the
+  // retransmission timer only with an ACK that advances una (RFC 6298 (5.1), (5.3)).
+  bool keep = false;
+  if (timer_ == Timer::kProbe) keep = may_probe && !restart_probe_;
+  if (timer_ == Timer::kRetransmit) keep = !restart_retransmit_ && !(may_probe && restart_probe_);
+  restart_probe_ = restart_retransmit_ = false;
+  if (!keep) {
+    Duration rto = rtt_.rto();
+    Duration pto = probe_timeout();
+    timer_ = may_probe && pto < rto ? Timer::kProbe : Timer::kRetransmit;
+    deadline_ = now + (timer_ == Timer::kProbe ? pto : rto);
   }
   if (reorder_at_ < deadline_) {
     timer_ = Timer::kReorder;
