@@ -1,0 +1,180 @@
+#include "nic/steering/steering.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "base/check.h"
+#include "fmt/format.h"
+#include "nic/steering/interface_lock.h"
+#include "nic/steering/quiet_libbpf.h"
+#include "nic/steering/steering_tables.h"
+#include "steering.skel.h"
+
+namespace fairlead::nic {
+namespace {
+
+struct SkeletonCloser {
+  void operator()(steering_bpf* skeleton) const { steering_bpf__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<steering_bpf, SkeletonCloser>;
+
+fl_address key_of(const IpAddress& address) {
+  fl_address key;
+  static_assert(sizeof key == sizeof address.bytes());
+  std::memcpy(&key, address.bytes().data(), sizeof key);
+  return key;
+}
+
+fl_listener key_of(const Endpoint& endpoint) {
+  return {.address = key_of(endpoint.address), .port = endpoint.port, .reserved = {}};
+}
+
+fl_endpoint hash_input(const Endpoint& endpoint) {
+  return {.address = key_of(endpoint.address), .port = endpoint.port};
+}
+
+std::unexpected<Error> load_failed(const std::string& interface, int error) {
+  if (error == EPERM || error == EACCES) {
+    return fail(Errc::kPermission,
+                fmt::format("steering on {}: loading BPF programs needs CAP_BPF and CAP_NET_ADMIN "
+                            "(run as root)",
+                            interface));
+  }
+  if (error == ENOSYS) {
+    return fail(
+        Errc::kNotSupported,
+        fmt::format("steering on {}: this kernel has no BPF (CONFIG_BPF_SYSCALL)", interface));
+  }
+  return fail(Errc::kNotSupported,
+              fmt::format("steering on {}: this kernel does not take our BPF programs ({}); they "
+                          "need Linux 5.4 or later with BTF",
+                          interface, std::strerror(error)));
+}
+
+Result<Skeleton> load_programs(const std::string& interface, const SteeringOptions& options) {
+  const QuietLibbpf quiet;
+  Skeleton skeleton(steering_bpf__open());
+  if (skeleton == nullptr) return load_failed(interface, errno);
+  skeleton->rodata->hash_seed = options.hash_seed;
+  skeleton->rodata->shards = options.shards;
+  const int loaded = steering_bpf__load(skeleton.get());
+  if (loaded != 0) return load_failed(interface, -loaded);
+  return skeleton;
+}
+
+Result<void> insert(int map, const void* key, uint64_t flags, std::string_view what) {
+  const uint8_t present = 1;
+  if (bpf_map_update_elem(map, key, &present, flags) == 0) return {};
+  if (errno == EEXIST) return fail(Errc::kAddressInUse, fmt::format("{} is there already", what));
+  if (errno == E2BIG) return fail(Errc::kNoBufferSpace, fmt::format("no room for {}", what));
+  return fail(errc_from_errno(errno), fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+Result<void> erase(int map, const void* key, std::string_view what) {
+  if (bpf_map_delete_elem(map, key) == 0) return {};
+  return fail(errc_from_errno(errno), fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+class KernelSteering final : public Steering {
+ public:
+  KernelSteering(InterfaceLock lock, Skeleton skeleton, IngressAttachment attachment)
+      : lock_(std::move(lock)),
+        skeleton_(std::move(skeleton)),
+        attachment_(std::move(attachment)) {}
+
+  Result<void> add_listener(const Endpoint& endpoint) override {
+    const fl_listener key = key_of(endpoint);
+    return insert(map_fd(skeleton_->maps.listeners), &key, BPF_NOEXIST,
+                  "listener " + endpoint.to_string());
+  }
+  Result<void> remove_listener(const Endpoint& endpoint) override {
+    const fl_listener key = key_of(endpoint);
+    return erase(map_fd(skeleton_->maps.listeners), &key, "listener " + endpoint.to_string());
+  }
+  Result<void> set_local_ports(LocalPorts ports) override {
+    const uint32_t key = 0;
+    const fl_port_range range{.first = ports.first, .last = ports.last};
+    if (bpf_map_update_elem(map_fd(skeleton_->maps.local_ports), &key, &range, BPF_ANY) == 0) {
+      return {};
+    }
+    return fail(errc_from_errno(errno), fmt::format("local ports: {}", std::strerror(errno)));
+  }
+  Result<void> add_local_address(const IpAddress& address) override {
+    const fl_address key = key_of(address);
+    return insert(map_fd(skeleton_->maps.addresses), &key, BPF_ANY,
+                  "local address " + address.to_string());
+  }
+  Result<void> remove_local_address(const IpAddress& address) override {
+    const fl_address key = key_of(address);
+    return erase(map_fd(skeleton_->maps.addresses), &key, "local address " + address.to_string());
+  }
+
+  SteeringCounters counters() const override {
+    return {.passed_not_tcp = count(FL_PASS_NOT_TCP),
+            .passed_not_ours = count(FL_PASS_NOT_OURS),
+            .passed_not_here = count(FL_PASS_NOT_HERE),
+            .taken_listener = count(FL_OURS_LISTENER),
+            .taken_local_port = count(FL_OURS_LOCAL_PORT),
+            .dropped_fragment = count(FL_OURS_FRAGMENT),
+            .copied_icmp_error = count(FL_OURS_ICMP_ERROR)};
+  }
+  AttachMode attach_mode() const override { return attachment_.mode(); }
+  bool replaced_leftover() const override { return attachment_.replaced_leftover(); }
+  int filter_fd() const override { return bpf_program__fd(skeleton_->progs.fl_filter); }
+  int fanout_fd() const override { return bpf_program__fd(skeleton_->progs.fl_fanout); }
+  int ingress_fd() const override { return bpf_program__fd(skeleton_->progs.fl_ingress); }
+
+ private:
+  static int map_fd(const bpf_map* map) { return bpf_map__fd(map); }
+
+  uint64_t count(fl_verdict verdict) const {
+    std::vector<uint64_t> per_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+    const uint32_t key = verdict;
+    if (bpf_map_lookup_elem(map_fd(skeleton_->maps.verdicts), &key, per_cpu.data()) != 0) return 0;
+    uint64_t sum = 0;
+    for (const uint64_t value : per_cpu) sum += value;
+    return sum;
+  }
+
+  // Destroyed from the last up: detached first, unlocked last.
+  InterfaceLock lock_;
+  Skeleton skeleton_;
+  IngressAttachment attachment_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Steering>> Steering::attach(const std::string& interface,
+                                                   const SteeringOptions& options) {
+  CHECK(options.shards > 0);
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  if (index == 0) {
+    return fail(Errc::kNoDevice, fmt::format("interface {}: no such interface", interface));
+  }
+  Result<InterfaceLock> lock = InterfaceLock::acquire(interface, index, options.runtime_directory);
+  if (!lock) return std::unexpected(lock.error());
+  Result<Skeleton> skeleton = load_programs(interface, options);
+  if (!skeleton) return std::unexpected(skeleton.error());
+  Result<IngressAttachment> attachment = IngressAttachment::attach(
+      bpf_program__fd((*skeleton)->progs.fl_ingress),
+      {.interface = interface, .interface_index = index, .mode = options.attach});
+  if (!attachment) return std::unexpected(attachment.error());
+  auto steering = std::make_unique<KernelSteering>(std::move(*lock), std::move(*skeleton),
+                                                   std::move(*attachment));
+  const Result<void> emptied = steering->set_local_ports({});
+  if (!emptied) return std::unexpected(emptied.error());
+  return steering;
+}
+
+unsigned shard_of(const FourTuple& tuple, const SteeringOptions& options) {
+  const fl_endpoint local = hash_input(tuple.local);
+  const fl_endpoint remote = hash_input(tuple.remote);
+  return fl_shard(fl_flow_hash(&local, &remote, options.hash_seed), options.shards);
+}
+
+}  // namespace fairlead::nic
