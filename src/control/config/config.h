@@ -20,9 +20,14 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
 /// `interface NAME { … }`: packets come and go here.
 struct InterfaceConfig {
+  enum class ReceiveMode : uint8_t {
+    kSocket,  // a system call per burst: lowest latency
+    kRing,    // memory shared with the kernel: highest packet rate, latency of milliseconds
+  };
+
   std::string name;
-  uint32_t mtu = 0;                  // largest IP packet we send, bytes; 0: the interface's own
-  uint32_t receive_ring = 4u << 20;  // bytes, per shard
+  ReceiveMode receive_mode = ReceiveMode::kSocket;
+  uint32_t receive_buffer = 32u << 20;  // bytes of kernel memory that may wait, per shard
   Position at;
 };
 

@@ -39,7 +39,7 @@ TEST(Config, EveryTopDirectiveIsRead) {
       control_socket /tmp/x.sock; log_level debug; shards 4
       max_connections 1000; max_buffer_memory 64M
       local_ports 50000 50999
-      interface eth0 { mtu 1400; receive_ring 1M }
+      interface eth0 { receive_mode ring; receive_buffer 1M }
   )");
   EXPECT_EQ(config.control_socket, "/tmp/x.sock");
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
@@ -50,9 +50,9 @@ TEST(Config, EveryTopDirectiveIsRead) {
   EXPECT_EQ(config.stack.local_port_last, 50999);
   ASSERT_EQ(config.interfaces.size(), 2u);
   EXPECT_EQ(config.interfaces[1].name, "eth0");
-  EXPECT_EQ(config.interfaces[1].mtu, 1400u);
-  EXPECT_EQ(config.interfaces[1].receive_ring, 1u << 20);
-  EXPECT_EQ(config.interfaces[0].mtu, 0u);
+  EXPECT_EQ(config.interfaces[1].receive_mode, InterfaceConfig::ReceiveMode::kRing);
+  EXPECT_EQ(config.interfaces[1].receive_buffer, 1u << 20);
+  EXPECT_EQ(config.interfaces[0].receive_mode, InterfaceConfig::ReceiveMode::kSocket);
   EXPECT_EQ(good("control_socket off").control_socket, "");
 }
 
@@ -119,8 +119,9 @@ TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
   EXPECT_EQ(
       bad("echo_server 192.0.2.1 7 { frobnicate }"),
       R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard)");
-  EXPECT_EQ(bad("interface eth0 { speed 1 }"),
-            R"(f:1:18: unknown word "speed" in interface; expected one of: mtu, receive_ring)");
+  EXPECT_EQ(
+      bad("interface eth0 { speed 1 }"),
+      R"(f:1:18: unknown word "speed" in interface; expected one of: receive_buffer, receive_mode)");
 }
 
 struct Wrong {
@@ -183,11 +184,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"interface eth0\ninterface eth0",
               R"(2:11: found interface "eth0" a second time; it is already in line 1)"},
         Wrong{
-            "interface eth0 { mtu 100 }",
-            R"(1:22: found "100" for BYTES of "mtu BYTES"; expected a whole number from 576 to 65535)"},
+            "interface eth0 { receive_mode fast }",
+            R"(1:31: found "fast" for MODE of "receive_mode socket|ring"; expected one of: socket, ring)"},
         Wrong{
-            "interface eth0 { receive_ring 4T }",
-            R"(1:31: found "4T" for SIZE of "receive_ring SIZE"; expected a size from 256k to 1G, such as 64k or 4M)"}));
+            "interface eth0 { receive_buffer 4T }",
+            R"(1:33: found "4T" for SIZE of "receive_buffer SIZE"; expected a size from 256k to 1G, such as 64k or 4M)"}));
 
 INSTANTIATE_TEST_SUITE_P(
     EchoServer, ConfigRejects,
@@ -246,10 +247,11 @@ TEST(Config, AnInterfaceIsRequired) {
 
 TEST(Config, AllMistakesAreReportedInTheOrderOfTheFile) {
   EXPECT_EQ(
-      bad("shards 0\ninterface eth0 {\n  mtu x\n  mut 1500\n}\necho_server"),
+      bad("shards 0\ninterface eth0 {\n  receive_buffer x\n  recieve_mode ring\n}\necho_server"),
       "f:1:8: found \"0\" for THREADS of \"shards THREADS\"; expected a whole number from 1 to 64\n"
-      "f:3:7: found \"x\" for BYTES of \"mtu BYTES\"; expected a whole number from 576 to 65535\n"
-      "f:4:3: unknown word \"mut\" in interface; did you mean \"mtu\"?\n"
+      "f:3:18: found \"x\" for SIZE of \"receive_buffer SIZE\"; expected a size from 256k to 1G, "
+      "such as 64k or 4M\n"
+      "f:4:3: unknown word \"recieve_mode\" in interface; did you mean \"receive_mode\"?\n"
       "f:6:1: ADDRESS is missing; expected \"echo_server ADDRESS PORT { ... }\"");
 }
 

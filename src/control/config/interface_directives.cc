@@ -5,19 +5,21 @@ namespace fairlead::control {
 namespace {
 
 constexpr Directive<InterfaceConfig> kInterface[] = {
-    {.keyword = "mtu",
-     .usage = "mtu BYTES",
+    {.keyword = "receive_buffer",
+     .usage = "receive_buffer SIZE",
      .read =
          [](DirectiveInput& in, InterfaceConfig& out) {
-           // 576: what every IPv4 host must take (RFC 1122 §3.3.3).
-           in.arguments.number("BYTES", {.min = 576, .max = 65535}, out.mtu);
+           // At least a few super-packets of 64 KiB; the kernel's memory cannot be swapped out.
+           in.arguments.size("SIZE", {.min = 256u << 10, .max = 1u << 30}, out.receive_buffer);
          }},
-    {.keyword = "receive_ring",
-     .usage = "receive_ring SIZE",
+    {.keyword = "receive_mode",
+     .usage = "receive_mode socket|ring",
      .read =
          [](DirectiveInput& in, InterfaceConfig& out) {
-           // Two super-packets at the least; the kernel takes the memory at once, unswappable.
-           in.arguments.size("SIZE", {.min = 256u << 10, .max = 1u << 30}, out.receive_ring);
+           static constexpr std::string_view kModes[] = {"socket", "ring"};
+           auto index = static_cast<size_t>(out.receive_mode);
+           in.arguments.choice("MODE", kModes, index);
+           out.receive_mode = static_cast<InterfaceConfig::ReceiveMode>(index);
          }},
 };
 

@@ -33,7 +33,7 @@ struct DirectiveInput {
 template <typename T>
 struct Directive {
   std::string_view keyword;
-  std::string_view usage;  // as one writes it: "mtu BYTES"
+  std::string_view usage;  // as one writes it: "shards THREADS"
   Occurs occurs = Occurs::kOnce;
   HasBlock block = HasBlock::kNo;
   void (*read)(DirectiveInput& in, T& out) = nullptr;

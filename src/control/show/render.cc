@@ -80,13 +80,10 @@ std::string render_version(const Json& version) {
 }
 
 std::string render_listeners(const Json& listeners) {
-  return table_of(member(listeners, "listeners"), {{"service", "service", Align::kLeft},
-                                                   {"mode", "mode", Align::kLeft},
-                                                   {"local", "local", Align::kLeft},
+  return table_of(member(listeners, "listeners"), {{"local", "local", Align::kLeft},
                                                    {"shard", "shard"},
-                                                   {"waiting", "waiting"},
-                                                   {"connections", "connections"},
-                                                   {"accepted", "accepted"}});
+                                                   {"handshakes", "handshakes"},
+                                                   {"waiting", "waiting"}});
 }
 
 std::string render_connections(const Json& connections) {
@@ -95,13 +92,12 @@ std::string render_connections(const Json& connections) {
                                     {"remote", "remote", Align::kLeft},
                                     {"state", "state", Align::kLeft},
                                     {"shard", "shard"},
-                                    {"rtt_us", "rtt/us"},
+                                    {"srtt_us", "srtt/us"},
                                     {"cwnd", "cwnd"},
-                                    {"bytes_received", "received"},
-                                    {"bytes_acked", "acked"},
-                                    {"unread", "unread"},
-                                    {"unacked", "unacked"},
-                                    {"retransmits", "retrans"}});
+                                    {"in_flight", "in flight"},
+                                    {"send_queue", "send-q"},
+                                    {"receive_queue", "recv-q"},
+                                    {"mss", "mss"}});
   const uint64_t total = count(connections, "total");
   if (rows.is_array() && total > rows.size()) {
     out += fmt::format("{} of {} connections; --limit N shows more\n", rows.size(), total);
@@ -114,8 +110,7 @@ std::string render_stats(const Json& stats) {
   out += table_of(member(stats, "shards"), {{"shard", "shard"},
                                             {"connections", "connections"},
                                             {"time_wait", "time-wait"},
-                                            {"bursts", "bursts"},
-                                            {"sleeps", "sleeps"}});
+                                            {"buffer_bytes", "buffer bytes"}});
   out += "\n";
   out += table_of(member(stats, "ports"), {{"name", "port", Align::kLeft},
                                            {"shard", "shard"},

@@ -30,18 +30,17 @@ TEST(Render, ConnectionsAreATableWithTheNumberLeftOut) {
                          {"remote", "192.0.2.2:40000"},
                          {"state", "ESTABLISHED"},
                          {"shard", 0},
-                         {"rtt_us", 120},
+                         {"srtt_us", 120},
                          {"cwnd", 14480},
-                         {"bytes_received", 5},
-                         {"bytes_acked", 6},
-                         {"unread", 0},
-                         {"unacked", 7},
-                         {"retransmits", 0}}}}};
+                         {"in_flight", 7},
+                         {"send_queue", 8},
+                         {"receive_queue", 0},
+                         {"mss", 1448}}}}};
   EXPECT_EQ(render_connections(reply),
-            "local        remote           state        shard  rtt/us   cwnd  received  acked"
-            "  unread  unacked  retrans\n"
-            "192.0.2.1:7  192.0.2.2:40000  ESTABLISHED      0     120  14480         5      6"
-            "       0        7        0\n"
+            "local        remote           state        shard  srtt/us   cwnd  in flight  send-q"
+            "  recv-q   mss\n"
+            "192.0.2.1:7  192.0.2.2:40000  ESTABLISHED      0      120  14480          7       8"
+            "       0  1448\n"
             "1 of 3 connections; --limit N shows more\n");
 }
 

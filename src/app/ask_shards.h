@@ -1,0 +1,48 @@
+// ask_shards(): one question to every shard, answered by its own thread between two bursts.
+//
+// The control thread waits, a bounded time; a shard never does. An answer that comes too late goes
+// to a mailbox nobody reads any more, which is why mailboxes are shared.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace fairlead::app {
+
+/// Posts `question` to each of `shards` (pointer-like; the pointee has post(callable) and may be
+/// destroyed only when its thread has ended) and collects the answers in their order. Every shard
+/// gets the same time, which runs from now. ETIMEDOUT with a message when one does not answer.
+template <typename Shards, typename Question>
+auto ask_shards(Shards& shards, Question question, Duration timeout)
+    -> Result<std::vector<std::invoke_result_t<Question, decltype(**shards.begin())>>> {
+  using Shard = std::remove_reference_t<decltype(**shards.begin())>;
+  using Answer = std::invoke_result_t<Question, Shard&>;
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+
+  std::vector<std::future<Answer>> mailboxes;
+  for (auto& pointer : shards) {
+    Shard* shard = &*pointer;
+    auto promise = std::make_shared<std::promise<Answer>>();
+    mailboxes.push_back(promise->get_future());
+    shard->post([shard, promise, question] { promise->set_value(question(*shard)); });
+  }
+
+  std::vector<Answer> answers;
+  for (std::future<Answer>& mailbox : mailboxes) {
+    if (mailbox.wait_until(deadline) != std::future_status::ready) {
+      return fail(Errc::kTimedOut, fmt::format("shard {} does not answer", answers.size()));
+    }
+    answers.push_back(mailbox.get());
+  }
+  return answers;
+}
+
+}  // namespace fairlead::app

@@ -1,0 +1,35 @@
+#include "app/stop_signals.h"
+
+#include <fmt/format.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace fairlead::app {
+
+Result<StopSignals> StopSignals::block() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  if (const int error = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
+    return fail(errc_from_errno(error),
+                fmt::format("can't block signals: {}", std::strerror(error)));
+  }
+  UniqueFd fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd) {
+    return fail(errc_from_errno(errno),
+                fmt::format("can't wait for signals: {}", std::strerror(errno)));
+  }
+  return StopSignals(std::move(fd));
+}
+
+const char* StopSignals::take() const {
+  signalfd_siginfo info{};
+  if (::read(fd_.get(), &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return nullptr;
+  return info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
+}
+
+}  // namespace fairlead::app

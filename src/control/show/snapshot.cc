@@ -1,0 +1,120 @@
+#include "control/show/snapshot.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace fairlead::control {
+namespace {
+
+Json to_json(size_t shard, const ConnectionSnapshot& connection) {
+  const host::ConnectionInfo& info = connection.info;
+  return {
+      {"shard", shard},
+      {"local", connection.tuple.local.to_string()},
+      {"remote", connection.tuple.remote.to_string()},
+      {"state", host::state_name(connection.state)},
+      {"srtt_us", info.srtt / microseconds(1)},
+      {"rto_us", info.rto / microseconds(1)},
+      {"mss", info.mss},
+      {"congestion", info.congestion == host::CongestionAlgorithm::kCubic ? "cubic" : "newreno"},
+      {"cwnd", info.cwnd},
+      {"ssthresh", info.ssthresh},
+      {"in_flight", info.in_flight},
+      {"send_queue", info.send_queue},
+      {"receive_queue", info.receive_queue},
+      {"send_window", info.send_window},
+      {"receive_window", info.receive_window},
+      {"sack", info.sack},
+      {"timestamps", info.timestamps},
+      {"ecn", info.ecn}};
+}
+
+Json to_json(size_t shard, const PortSnapshot& port) {
+  const port::PortCounters& counters = port.counters;
+  return {{"shard", shard},
+          {"name", port.name},
+          {"rx_packets", counters.rx_packets},
+          {"rx_bytes", counters.rx_bytes},
+          {"rx_dropped", counters.rx_dropped},
+          {"rx_truncated", counters.rx_truncated},
+          {"tx_packets", counters.tx_packets},
+          {"tx_bytes", counters.tx_bytes},
+          {"tx_busy", counters.tx_busy},
+          {"tx_dropped", counters.tx_dropped}};
+}
+
+}  // namespace
+
+ConnectionsSnapshot snapshot_connections(const host::Stack& stack, size_t limit) {
+  ConnectionsSnapshot out;
+  out.total = stack.connection_count();
+  out.connections.reserve(std::min(out.total, limit));
+  stack.for_each_connection([&](const host::Connection& connection) {
+    if (out.connections.size() == limit) return;
+    out.connections.push_back({connection.tuple(), connection.state(), connection.info()});
+  });
+  return out;
+}
+
+std::vector<ListenerSnapshot> snapshot_listeners(const host::Stack& stack) {
+  std::vector<ListenerSnapshot> out;
+  stack.for_each_listener([&](const host::Listener& listener) {
+    out.push_back({listener.endpoint(), listener.pending(), listener.handshakes()});
+  });
+  return out;
+}
+
+StatsSnapshot snapshot_stats(const host::Stack& stack, std::span<port::Port* const> ports) {
+  StatsSnapshot out{.connections = stack.connection_count(),
+                    .time_wait = stack.time_wait_count(),
+                    .buffer_bytes = stack.buffer_bytes(),
+                    .counters = stack.counters(),
+                    .ports = {}};
+  for (port::Port* port : ports) out.ports.push_back({port->info().name, port->counters()});
+  return out;
+}
+
+Json connections_json(std::span<const ConnectionsSnapshot> shards, size_t limit) {
+  size_t total = 0;
+  Json rows = Json::array();
+  for (size_t shard = 0; shard < shards.size(); ++shard) {
+    total += shards[shard].total;
+    for (const ConnectionSnapshot& connection : shards[shard].connections) {
+      if (rows.size() < limit) rows.push_back(to_json(shard, connection));
+    }
+  }
+  return {{"total", total}, {"connections", std::move(rows)}};
+}
+
+Json listeners_json(std::span<const std::vector<ListenerSnapshot>> shards) {
+  Json rows = Json::array();
+  for (size_t shard = 0; shard < shards.size(); ++shard) {
+    for (const ListenerSnapshot& listener : shards[shard]) {
+      rows.push_back({{"shard", shard},
+                      {"local", listener.endpoint.to_string()},
+                      {"handshakes", listener.handshakes},
+                      {"waiting", listener.pending}});
+    }
+  }
+  return {{"listeners", std::move(rows)}};
+}
+
+Json stats_json(std::span<const StatsSnapshot> shards) {
+  Json rows = Json::array();
+  Json ports = Json::array();
+  std::map<std::string, uint64_t> sums;
+  for (size_t shard = 0; shard < shards.size(); ++shard) {
+    const StatsSnapshot& stats = shards[shard];
+    rows.push_back({{"shard", shard},
+                    {"connections", stats.connections},
+                    {"time_wait", stats.time_wait},
+                    {"buffer_bytes", stats.buffer_bytes}});
+    for (const PortSnapshot& port : stats.ports) ports.push_back(to_json(shard, port));
+    stats.counters.for_each(
+        [&](std::string_view name, uint64_t value) { sums[std::string(name)] += value; });
+  }
+  return {{"shards", std::move(rows)}, {"ports", std::move(ports)}, {"counters", std::move(sums)}};
+}
+
+}  // namespace fairlead::control
