@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "base/bytes.h"
 #include "wire/address.h"
@@ -30,6 +31,13 @@ inline std::optional<MacAddress> attribute_mac(const nlattr& attribute) {
   if (attribute_bytes(attribute).size() != mac.bytes.size()) return std::nullopt;
   std::memcpy(mac.bytes.data(), attribute_bytes(attribute).data(), mac.bytes.size());
   return mac;
+}
+
+/// A string attribute, without its terminating zero.
+inline std::string attribute_text(const nlattr& attribute) {
+  const ByteSpan bytes = attribute_bytes(attribute);
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  return {text, ::strnlen(text, bytes.size())};
 }
 
 /// Calls handle(type, attribute) for each attribute in `bytes`.

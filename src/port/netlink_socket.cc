@@ -84,6 +84,13 @@ Result<void> NetlinkSocket::receive(const Handler& handle, unsigned max_reads) {
   return {};
 }
 
+void NetlinkSocket::discard() {
+  Buffer buffer;
+  while (::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
+         errno == EINTR) {
+  }
+}
+
 bool NetlinkSocket::post(const nlmsghdr& request) {
   return ::send(fd(), &request, request.nlmsg_len, MSG_DONTWAIT) >= 0;
 }

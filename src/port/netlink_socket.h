@@ -27,6 +27,10 @@ class NetlinkSocket {
   /// to drop messages, whatever was learnt from this socket may be stale.
   Result<void> receive(const Handler& handle, unsigned max_reads);
 
+  /// Throws away what has come. Once the kernel had to drop a message it drops all further ones,
+  /// without saying so again, until everything that was queued has been read.
+  void discard();
+
   /// Sends a request nobody waits for. False when the kernel does not take it now.
   bool post(const nlmsghdr& request);
 
