@@ -1,0 +1,188 @@
+#include "socket/shard.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace fairlead {
+namespace {
+
+std::vector<port::PortInfo> infos(const std::vector<std::unique_ptr<port::Port>>& ports) {
+  std::vector<port::PortInfo> result;
+  for (const auto& port : ports) result.push_back(port->info());
+  return result;
+}
+
+}  // namespace
+
+Shard::Shard(const ShardOptions& options, std::vector<std::unique_ptr<port::Port>> ports,
+             port::Router& router)
+    : ports_(std::move(ports)),
+      stack_(options.stack, router, infos(ports_), options.secrets, monotonic_now()),
+      scheduler_(monotonic_now()),
+      busy_poll_(options.busy_poll),
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  CHECK(wake_.get() >= 0);
+}
+
+Shard::~Shard() = default;
+
+std::vector<port::Port*> Shard::ports() const {
+  std::vector<port::Port*> result;
+  for (const auto& port : ports_) result.push_back(port.get());
+  return result;
+}
+
+void Shard::watch(int fd, Call on_readable) { watches_.push_back({fd, std::move(on_readable)}); }
+
+bool Shard::post(Call call) {
+  {
+    std::lock_guard lock(mutex_);
+    if (posted_.size() >= kMaxPosted) {
+      ++counters_.posts_refused;
+      return false;
+    }
+    posted_.push_back(std::move(call));
+  }
+  uint64_t one = 1;
+  return write(wake_.get(), &one, sizeof one) == sizeof one;
+}
+
+void Shard::stop() {
+  stopping_ = true;
+  uint64_t one = 1;
+  // Can only fail when the counter is full, and then the loop is awake already.
+  [[maybe_unused]] ssize_t n = write(wake_.get(), &one, sizeof one);
+}
+
+void Shard::run() {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    Time now = monotonic_now();
+    if (!turn(now) && !busy_poll_) wait(now);
+  }
+}
+
+bool Shard::turn(Time now) {
+  ++counters_.turns;
+  bool busy = run_posted();
+  busy |= receive(now);
+  transmit(now);
+  return busy;
+}
+
+void Shard::flush(int turns) {
+  for (int i = 0; i < turns; ++i) {
+    transmit(monotonic_now());
+    if (kept_.empty()) return;
+    usleep(static_cast<useconds_t>(kBusyRetry / microseconds(1)));
+  }
+}
+
+bool Shard::receive(Time now) {
+  std::array<port::RxPacket, kReceiveBurst> packets;
+  size_t total = 0;
+  for (size_t index = 0; index < ports_.size(); ++index) {
+    size_t n = ports_[index]->receive(packets);
+    for (size_t i = 0; i < n; ++i) {
+      packets[i].port_index = static_cast<uint8_t>(index);
+      stack_.on_packet(packets[i], now);
+    }
+    total += n;
+  }
+  stack_.on_timer(now);
+  stack_.dispatch_events();
+  scheduler_.run_ready(now);
+  stack_.dispatch_events();
+  stack_.settle();
+  for (auto& port : ports_) port->release();
+  return total > 0;
+}
+
+void Shard::transmit(Time now) {
+  if (!offer_kept()) return;
+  bool more = true;
+  while (more && kept_.empty()) {
+    more = stack_.transmit(burst_, now);
+    offer_burst();
+    burst_.clear();
+  }
+}
+
+bool Shard::offer_kept() {
+  size_t sent = 0;
+  for (; sent < kept_.size(); ++sent) {
+    Kept& kept = kept_[sent];
+    kept.packet.payload[0] = kept.payload;
+    if (ports_[kept.packet.port_index]->transmit({&kept.packet, 1}) == 0) break;
+  }
+  kept_.erase(kept_.begin(), kept_.begin() + static_cast<ptrdiff_t>(sent));
+  return kept_.empty();
+}
+
+void Shard::offer_burst() {
+  std::span<const port::TxPacket> packets = burst_.packets();
+  while (!packets.empty()) {
+    // Runs of packets for one port go to it together.
+    size_t run = 1;
+    while (run < packets.size() && packets[run].port_index == packets[0].port_index) ++run;
+    size_t taken = ports_[packets[0].port_index]->transmit(packets.first(run));
+    if (taken < run) ++counters_.transmit_busy;
+    for (const port::TxPacket& refused : packets.subspan(taken, run - taken)) {
+      Kept& kept = kept_.emplace_back(Kept{refused, {}});
+      kept.payload.reserve(refused.payload_size);
+      for (size_t i = 0; i < refused.payload_count; ++i) {
+        kept.payload.insert(kept.payload.end(), refused.payload[i].begin(),
+                            refused.payload[i].end());
+      }
+      kept.packet.payload_count = refused.payload_size > 0 ? 1 : 0;
+    }
+    packets = packets.subspan(run);
+  }
+}
+
+bool Shard::run_posted() {
+  std::vector<Call> calls;
+  {
+    std::lock_guard lock(mutex_);
+    calls.swap(posted_);
+  }
+  for (Call& call : calls) call();
+  return !calls.empty();
+}
+
+void Shard::wait(Time now) {
+  std::optional<Time> deadline = stack_.next_deadline();
+  if (auto other = scheduler_.next_deadline(); other && (!deadline || *other < *deadline)) {
+    deadline = other;
+  }
+  if (!kept_.empty()) deadline = now + kBusyRetry;
+  std::vector<pollfd>& fds = poll_set_;
+  fds.clear();
+  fds.push_back({wake_.get(), POLLIN, 0});
+  for (Watch& w : watches_) fds.push_back({w.fd, POLLIN, 0});
+  for (auto& port : ports_) {
+    if (port->poll_fd() >= 0) fds.push_back({port->poll_fd(), POLLIN, 0});
+  }
+  timespec timeout{};
+  if (deadline) {
+    auto left = std::max(Duration::zero(), *deadline - now);
+    timeout.tv_sec = left / seconds(1);
+    timeout.tv_nsec = (left % seconds(1)).count();
+  }
+  ++counters_.sleeps;
+  if (ppoll(fds.data(), fds.size(), deadline ? &timeout : nullptr, nullptr) <= 0) return;
+  if (fds[0].revents != 0) {
+    uint64_t count;
+    [[maybe_unused]] ssize_t n = read(wake_.get(), &count, sizeof count);
+  }
+  for (size_t i = 0; i < watches_.size(); ++i) {
+    if (fds[1 + i].revents != 0) watches_[i].on_readable();
+  }
+}
+
+}  // namespace fairlead

@@ -1,0 +1,115 @@
+#include "socket/tcp_socket.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace fairlead {
+namespace detail {
+
+SocketWait::~SocketWait() {
+  SocketWait*& slot = write_ ? socket_.writer : socket_.reader;
+  if (slot == this) slot = nullptr;
+  socket_.runtime.scheduler.timers().disarm(*this);
+}
+
+bool SocketWait::ready() const {
+  const host::Connection& c = socket_.connection;
+  bool over = c.state() == host::State::kClosed || c.state() == host::State::kTimeWait;
+  if (over) return true;
+  return write_ ? c.writable() > 0 : c.readable() > 0 || c.end_of_stream();
+}
+
+bool SocketWait::await_ready() const { return ready(); }
+
+void SocketWait::await_suspend(std::coroutine_handle<> handle) {
+  SocketWait*& slot = write_ ? socket_.writer : socket_.reader;
+  CHECK(slot == nullptr);  // one reader and one writer at a time
+  slot = this;
+  Scheduler& scheduler = socket_.runtime.scheduler;
+  scheduler.suspend(*this, handle);
+  if (socket_.deadline != Time::max()) scheduler.timers().arm(*this, socket_.deadline);
+}
+
+void SocketWait::on_timer() {
+  timed_out_ = true;
+  socket_.runtime.scheduler.make_ready(*this);
+}
+
+Result<void> SocketWait::await_resume() {
+  const host::Connection& c = socket_.connection;
+  if (!write_ && (c.readable() > 0 || c.end_of_stream())) return {};
+  if (c.error() != Errc::kOk) return fail(c.error());
+  if (write_ && c.writable() > 0) return {};
+  if (timed_out_) return fail(Errc::kTimedOut);
+  return fail(write_ ? Errc::kBrokenPipe : Errc::kNotConnected);
+}
+
+void SocketState::on_events(uint8_t) {
+  for (SocketWait* wait : {reader, writer}) {
+    if (wait != nullptr && wait->ready()) runtime.scheduler.make_ready(*wait);
+  }
+}
+
+}  // namespace detail
+
+Task<Result<TcpSocket>> TcpSocket::connect(Runtime runtime, host::Stack::ConnectOptions options) {
+  auto connection = runtime.stack.connect(options, runtime.scheduler.now());
+  if (!connection) co_return std::unexpected(connection.error());
+  TcpSocket socket(runtime, **connection);
+  Result<void> open = co_await socket.writable();
+  if (!open) co_return std::unexpected(open.error());
+  co_return std::move(socket);
+}
+
+Task<Result<size_t>> TcpSocket::read(MutableByteSpan into) {
+  Result<void> ready = co_await readable();
+  if (!ready) co_return std::unexpected(ready.error());
+  size_t copied = 0;
+  while (copied < into.size()) {
+    ByteSpan bytes = peek();
+    if (bytes.empty()) break;
+    size_t n = std::min(bytes.size(), into.size() - copied);
+    std::memcpy(into.data() + copied, bytes.data(), n);
+    consume(n);
+    copied += n;
+  }
+  co_return copied;
+}
+
+Task<Result<void>> TcpSocket::write_all(ByteSpan bytes) {
+  while (!bytes.empty()) {
+    size_t n = write_now(bytes);
+    bytes = bytes.subspan(n);
+    if (bytes.empty()) break;
+    Result<void> room = co_await writable();
+    if (!room) co_return std::unexpected(room.error());
+  }
+  co_return Result<void>();
+}
+
+Result<std::unique_ptr<TcpListener>> TcpListener::listen(Runtime runtime, const Endpoint& endpoint,
+                                                         const host::ListenOptions& options) {
+  Result<host::Listener*> listener = runtime.stack.listen(endpoint, options);
+  if (!listener) return std::unexpected(listener.error());
+  return std::unique_ptr<TcpListener>(new TcpListener(runtime, **listener));
+}
+
+void TcpListener::on_events(uint8_t) {
+  if (acceptor_ != nullptr && listener_.pending() > 0) runtime_.scheduler.make_ready(*acceptor_);
+}
+
+void TcpListener::Accept::await_suspend(std::coroutine_handle<> handle) {
+  CHECK(listener_.acceptor_ == nullptr);
+  listener_.acceptor_ = this;
+  listener_.runtime_.scheduler.suspend(*this, handle);
+}
+
+TcpSocket TcpListener::Accept::await_resume() {
+  host::Connection* connection = listener_.listener_.accept();
+  return connection != nullptr ? TcpSocket(listener_.runtime_, *connection) : TcpSocket();
+}
+
+}  // namespace fairlead

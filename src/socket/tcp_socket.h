@@ -1,0 +1,158 @@
+// TcpSocket and TcpListener: awaitable TCP over a host stack.
+//
+//   Task<void> echo(TcpSocket s) {
+//     while (co_await s.readable()) {                 // bytes, end of stream, or an Error
+//       if (s.end_of_stream()) break;
+//       size_t n = s.write_now(s.peek());             // straight from the packet they came in
+//       s.consume(n);
+//       if (n == 0 && !co_await s.writable()) co_return;
+//     }
+//     s.shutdown();
+//   }
+//
+// Errors are Results with the errno-like codes of base/result.h: ECONNRESET, ETIMEDOUT (the
+// connection's, or the deadline's), EPIPE, ECONNABORTED. One coroutine may wait to read and one to
+// write at a time. Destroying a socket releases the connection: it closes gracefully in the
+// background, or by RST if unread bytes are thrown away.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "base/result.h"
+#include "host/stack.h"
+#include "socket/scheduler.h"
+#include "socket/task.h"
+
+namespace fairlead {
+
+/// What sockets live in: one stack and its coroutines. A shard, or a test.
+struct Runtime {
+  host::Stack& stack;
+  Scheduler& scheduler;
+};
+
+namespace detail {
+
+class SocketState;
+
+/// A wait for one direction of a socket, until an event or the socket's deadline.
+class [[nodiscard]] SocketWait final : public Scheduler::Timed, private Waiter {
+ public:
+  SocketWait(SocketState& socket, bool write) : socket_(socket), write_(write) {}
+  ~SocketWait();
+  SocketWait(const SocketWait&) = delete;
+
+  bool await_ready() const;
+  void await_suspend(std::coroutine_handle<> handle);
+  Result<void> await_resume();
+
+ private:
+  friend class SocketState;
+  void on_timer() override;
+  bool ready() const;
+
+  SocketState& socket_;
+  bool write_;
+  bool timed_out_ = false;
+};
+
+class SocketState final : public host::Observer, public Pooled {
+ public:
+  SocketState(Runtime runtime, host::Connection& connection)
+      : runtime(runtime), connection(connection) {
+    connection.set_observer(this);
+  }
+  ~SocketState() { runtime.stack.release(&connection); }
+
+  void on_events(uint8_t events) override;
+
+  Runtime runtime;
+  host::Connection& connection;
+  SocketWait* reader = nullptr;
+  SocketWait* writer = nullptr;
+  Time deadline = Time::max();
+};
+
+}  // namespace detail
+
+class TcpSocket {
+ public:
+  TcpSocket() = default;
+  TcpSocket(Runtime runtime, host::Connection& connection)
+      : state_(std::make_unique<detail::SocketState>(runtime, connection)) {}
+
+  /// Waits for the handshake. Errors of Stack::connect(), ECONNREFUSED, ETIMEDOUT.
+  static Task<Result<TcpSocket>> connect(Runtime runtime, host::Stack::ConnectOptions options);
+
+  bool is_open() const { return state_ != nullptr; }
+  const host::Connection& connection() const { return state_->connection; }
+
+  /// Until there are bytes to read or the stream has ended. ECONNRESET etc. when it broke.
+  detail::SocketWait readable() { return {*state_, false}; }
+  /// Where the next unread bytes lie; valid until the next suspension. See Connection::peek().
+  ByteSpan peek() const { return state_->connection.peek(); }
+  void consume(size_t n) { state_->connection.consume(n); }
+  bool end_of_stream() const { return state_->connection.end_of_stream(); }
+  /// At least one byte, 0 at the end of the stream. Copies.
+  Task<Result<size_t>> read(MutableByteSpan into);
+
+  /// Until there is room to write. EPIPE after shutdown().
+  detail::SocketWait writable() { return {*state_, true}; }
+  /// As much as there is room for, without waiting.
+  size_t write_now(ByteSpan bytes) { return state_->connection.write(bytes); }
+  Task<Result<void>> write_all(ByteSpan bytes);
+
+  /// FIN after what was written.
+  void shutdown() { state_->connection.shutdown_write(); }
+  /// RST now.
+  void abort() { state_->connection.abort(); }
+  /// Operations that wait end with ETIMEDOUT at this time. Time::max(): never.
+  void set_deadline(Time deadline) { state_->deadline = deadline; }
+  void set_nodelay(bool on) { state_->connection.set_nodelay(on); }
+  void set_cork(bool on) { state_->connection.set_cork(on); }
+  void set_keepalive(bool on) { state_->connection.set_keepalive(on); }
+  /// Releases the connection now.
+  void close() { state_.reset(); }
+
+ private:
+  std::unique_ptr<detail::SocketState> state_;
+};
+
+class TcpListener final : private host::Observer {
+ public:
+  static Result<std::unique_ptr<TcpListener>> listen(Runtime runtime, const Endpoint& endpoint,
+                                                     const host::ListenOptions& options);
+  ~TcpListener() { runtime_.stack.close(&listener_); }
+
+  const host::Listener& listener() const { return listener_; }
+
+  class [[nodiscard]] Accept final : private Waiter {
+   public:
+    explicit Accept(TcpListener& listener) : listener_(listener) {}
+    ~Accept() {
+      if (listener_.acceptor_ == this) listener_.acceptor_ = nullptr;
+    }
+    bool await_ready() const { return listener_.listener_.pending() > 0; }
+    void await_suspend(std::coroutine_handle<> handle);
+    TcpSocket await_resume();
+
+   private:
+    friend class TcpListener;
+    TcpListener& listener_;
+  };
+  /// The next connection. One coroutine may wait at a time.
+  Accept accept() { return Accept(*this); }
+
+ private:
+  TcpListener(Runtime runtime, host::Listener& listener) : runtime_(runtime), listener_(listener) {
+    listener.set_observer(this);
+  }
+  void on_events(uint8_t events) override;
+
+  Runtime runtime_;
+  host::Listener& listener_;
+  Accept* acceptor_ = nullptr;
+};
+
+}  // namespace fairlead
