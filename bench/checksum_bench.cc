@@ -12,7 +12,7 @@ namespace {
 
 void BM_Checksum(benchmark::State& state) {
   const std::vector<uint8_t> buffer(static_cast<size_t>(state.range(0)), 0xa5);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     benchmark::DoNotOptimize(checksum_add(0, buffer));
     benchmark::ClobberMemory();
   }
@@ -33,7 +33,7 @@ void BM_PseudoHeader(benchmark::State& state) {
                             .destination = IpAddress::v4(0xC000'0202),
                             .protocol = 6,
                             .length = 1480};
-  for (auto _ : state) benchmark::DoNotOptimize(pseudo_header_sum(pseudo));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(pseudo_header_sum(pseudo));
 }
 BENCHMARK(BM_PseudoHeader);
 
