@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -96,6 +99,29 @@ TEST(Ipv6, WalksExtensionHeaders) {
       0, {43, 0, 0, 0, 0, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 1, 2}));
   ASSERT_TRUE(view);
   EXPECT_EQ(view->protocol(), ip_protocol::kTcp);
+}
+
+TEST(Ipv6, RefusesAnIpv4MappedAddressOnTheWire) {
+  const std::array<uint8_t, 16> mapped = IpAddress::v4(0xc000'0201).bytes();
+  const Bytes good = ipv6_packet(6, Bytes(20));
+  ASSERT_TRUE(Ipv6View::checked(good));
+  for (size_t field : {offsetof(Ipv6Header, source), offsetof(Ipv6Header, destination)}) {
+    Bytes p = good;
+    std::ranges::copy(mapped, p.begin() + static_cast<ptrdiff_t>(field));
+    EXPECT_FALSE(Ipv6View::checked(p)) << field;
+    EXPECT_FALSE(Ipv6View::checked_quote(p)) << field;
+  }
+}
+
+TEST(Ipv6, RefusesHopByHopOptionsAnywhereButFirst) {  // RFC 8200 §4.1
+  EXPECT_TRUE(Ipv6View::checked(ipv6_packet(0, {6, 0, 0, 0, 0, 0, 0, 0})));
+  EXPECT_FALSE(
+      Ipv6View::checked(ipv6_packet(60, {0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0})));
+}
+
+TEST(Ipv6, RefusesARoutingHeaderWithSegmentsLeft) {  // RFC 8200 §4.4
+  EXPECT_TRUE(Ipv6View::checked(ipv6_packet(43, {6, 0, 0, 0, 0, 0, 0, 0})));
+  EXPECT_FALSE(Ipv6View::checked(ipv6_packet(43, {6, 0, 0, 1, 0, 0, 0, 0})));
 }
 
 TEST(Ipv6, AnAtomicFragmentIsNoFragment) {  // RFC 6946

@@ -9,17 +9,24 @@ constexpr uint8_t kFragment = 44;
 constexpr uint8_t kDestinationOptions = 60;
 constexpr uint8_t kNoNextHeader = 59;
 constexpr size_t kFragmentHeaderSize = 8;
+constexpr size_t kSegmentsLeftOffset = 3;  // in a routing header
 
 }  // namespace
 
 std::optional<Ipv6View> Ipv6View::walk(ByteSpan packet) {
   const auto& header = *reinterpret_cast<const Ipv6Header*>(packet.data());
+  if (IpAddress::v6(header.source).is_v4() || IpAddress::v6(header.destination).is_v4()) {
+    return std::nullopt;
+  }
   uint8_t next = header.next_header;
   size_t at = sizeof(Ipv6Header);
   for (int count = 0; count <= kMaxExtensionHeaders; ++count) {
     bool options = next == kHopByHop || next == kRouting || next == kDestinationOptions;
     if (!options && next != kFragment) return Ipv6View(packet, at, next, false);
     if (packet.size() - at < kFragmentHeaderSize) return std::nullopt;
+    if (next == kHopByHop && count > 0) return std::nullopt;  // RFC 8200 §4.1
+    // Not the last stop: the destination we would sum and answer from is another's (RFC 8200 §4.4).
+    if (next == kRouting && packet[at + kSegmentsLeftOffset] != 0) return std::nullopt;
     if (next == kFragment) {
       auto field = static_cast<unsigned>(packet[at + 2] << 8 | packet[at + 3]);
       bool later = (field & 0xfff8) != 0;

@@ -28,7 +28,9 @@ class Ipv6View {
   static constexpr int kMaxExtensionHeaders = 8;
 
   /// nullopt: not version 6, payload length beyond the buffer, or an extension header that is
-  /// malformed or one too many.
+  /// malformed, misplaced, one too many, or a routing header with segments left. Also for an
+  /// IPv4-mapped address: it has no place on the wire, and as an IpAddress it would be the IPv4
+  /// address itself, so that anyone with IPv6 could speak for an IPv4 peer.
   static std::optional<Ipv6View> checked(ByteSpan packet);
   /// For the start of a packet quoted in an ICMP error.
   static std::optional<Ipv6View> checked_quote(ByteSpan packet);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/endian.h"
 
 namespace fairlead::wire {
@@ -75,6 +76,7 @@ TcpOptions TcpOptions::parse(ByteSpan options) {
 }
 
 size_t TcpOptions::emit(MutableByteSpan out) const {
+  CHECK(out.size() >= kMaxSize);
   uint8_t* const start = out.data();
   uint8_t* p = start;
   if (mss) {

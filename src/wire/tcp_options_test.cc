@@ -46,6 +46,21 @@ TEST(TcpOptions, ALengthPastTheEndIsMalformedAtEverySize) {
   }
 }
 
+TEST(TcpOptions, EveryKindWithEveryLengthInEveryRoomIsSkippedOrMalformed) {
+  for (unsigned kind = 2; kind < 256; ++kind) {
+    for (size_t room = 2; room <= TcpOptions::kMaxSize; ++room) {
+      for (size_t length : {0uz, 1uz, 2uz, 3uz, 4uz, 8uz, 9uz, 10uz, 18uz, 26uz, 34uz, 38uz, 40uz,
+                            room - 1, room, room + 1, 128uz, 255uz}) {
+        std::vector<uint8_t> bytes(room, 0);
+        bytes[0] = static_cast<uint8_t>(kind);
+        bytes[1] = static_cast<uint8_t>(length);
+        ASSERT_EQ(parse(bytes).malformed, length < 2 || length > room)
+            << "kind " << kind << " length " << length << " room " << room;
+      }
+    }
+  }
+}
+
 TEST(TcpOptions, AKnownKindOfWrongSizeIsSkipped) {
   TcpOptions o = parse({2, 3, 9, 3, 4, 1, 1, 8, 3, 1, 5, 9, 1, 2, 3, 4, 5, 6, 7, 2, 4, 1, 0});
   EXPECT_FALSE(o.malformed);
