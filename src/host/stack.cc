@@ -142,6 +142,12 @@ void Stack::release(Connection* connection) {
   update(*connection);
 }
 
+void Stack::reset_all() {
+  std::vector<Connection*> all;
+  index_.for_each([&](Connection& c) { all.push_back(&c); });
+  for (Connection* c : all) c->abort();
+}
+
 void Stack::for_each_connection(const std::function<void(const Connection&)>& visit) const {
   index_.for_each(visit);
 }

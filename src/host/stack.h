@@ -93,6 +93,10 @@ class Stack {
   /// bytes are thrown away (RFC 1122 §4.2.2.13). The pointer dies.
   void release(Connection* connection);
 
+  /// Resets every connection: the machine is going away. Those the application owns end with
+  /// ECONNABORTED.
+  void reset_all();
+
   const Counters& counters() const { return resources_.counters; }
   size_t connection_count() const { return connections_.live(); }
   size_t time_wait_count() const { return time_wait_.size(); }

@@ -49,7 +49,7 @@ struct Scheduler::Root {
   }
 };
 
-Scheduler::~Scheduler() {
+void Scheduler::cancel_all() {
   while (!roots_.empty()) {
     auto& promise = static_cast<Root::promise_type&>(roots_.front());
     std::coroutine_handle<Root::promise_type>::from_promise(promise).destroy();

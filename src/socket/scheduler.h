@@ -37,8 +37,7 @@ class Scheduler {
   /// `capacity`: how many spawned tasks may live at once.
   explicit Scheduler(Time now, size_t capacity = size_t{1} << 20)
       : now_(now), capacity_(capacity), timers_(now) {}
-  /// Destroys every task that was spawned.
-  ~Scheduler();
+  ~Scheduler() { cancel_all(); }
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
@@ -48,6 +47,9 @@ class Scheduler {
   /// Starts a task of its own, which runs from the next run_ready() on. False at the bound: the
   /// task is destroyed unstarted.
   bool spawn(Task<void> task);
+
+  /// Destroys every task that was spawned, and with it whatever it waits for and owns.
+  void cancel_all();
 
   /// Fires timers and resumes what is ready, also what becomes ready meanwhile, but each waiter at
   /// most kMaxRounds times.
@@ -96,6 +98,7 @@ class Scheduler {
   Sleep sleep_for(Duration d) { return Sleep(*this, now_ + d); }
 
  private:
+  friend class Waiter;
   static constexpr int kMaxRounds = 64;
   struct Root;
 

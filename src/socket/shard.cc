@@ -75,8 +75,10 @@ bool Shard::turn(Time now) {
   return busy;
 }
 
-void Shard::flush(int turns) {
-  for (int i = 0; i < turns; ++i) {
+void Shard::close() {
+  scheduler_.cancel_all();
+  stack_.reset_all();
+  for (int i = 0; i < kCloseTries; ++i) {
     transmit(monotonic_now());
     if (kept_.empty()) return;
     usleep(static_cast<useconds_t>(kBusyRetry / microseconds(1)));

@@ -67,11 +67,13 @@ class Shard {
 
   /// One turn. True when there was a packet or a call.
   bool turn(Time now);
-  /// Sends what is still to be sent, for at most this many turns: after the application's end.
-  void flush(int turns);
+  /// The end, after run() has returned: cancels all coroutines, resets the connections that are
+  /// left, and sends that. Nothing may be spawned afterwards.
+  void close();
 
  private:
   static constexpr size_t kReceiveBurst = 64;
+  static constexpr int kCloseTries = 100;  // of kBusyRetry each, when a port is busy
   static constexpr Duration kBusyRetry = microseconds(50);
 
   struct Watch {

@@ -1,0 +1,26 @@
+// fairlead: the daemon and its command-line tools in one program.
+#include <cstdio>
+
+#include "app/command_line.h"
+#include "app/daemon.h"
+#include "app/query_commands.h"
+
+int main(int argc, char** argv) {
+  using namespace fairlead::app;
+  const auto command = parse_command_line(argc, argv);
+  if (!command) {
+    std::fputs(command.error().text.c_str(), command.error().status == 0 ? stdout : stderr);
+    return command.error().status;
+  }
+  return std::visit(
+      [](const auto& chosen) {
+        using T = std::decay_t<decltype(chosen)>;
+        if constexpr (std::is_same_v<T, CheckCommand>) return run_check(chosen);
+        if constexpr (std::is_same_v<T, ShowCommand>) return run_show(chosen);
+        if constexpr (std::is_same_v<T, VersionCommand>) return run_version(chosen);
+        if constexpr (std::is_same_v<T, RunCommand>) {
+          return run_daemon(chosen.config_file, chosen.log_level);
+        }
+      },
+      *command);
+}
