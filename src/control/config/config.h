@@ -50,7 +50,8 @@ struct Config {
   std::vector<EchoServerConfig> echo_servers;
   std::string control_socket = "/run/fairlead/control.sock";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
-  uint32_t shards = 1;      // host stacks, one thread each
+  uint32_t shards = 1;               // host stacks, one thread each
+  bool reserve_local_ports = false;  // `local_ports` was given: the kernel may not use them
   host::StackConfig stack;  // for the machine; with several shards, bounds are divided among them
   host::ListenOptions listen;  // what `tcp { … }` says about every listener and its connections
 };

@@ -32,6 +32,7 @@ TEST(Config, DefaultsAreThoseOfTheParts) {
   EXPECT_EQ(config.stack.time_wait, host::StackConfig{}.time_wait);
   EXPECT_EQ(config.listen.backlog, host::ListenOptions{}.backlog);
   EXPECT_TRUE(config.echo_servers.empty());
+  EXPECT_FALSE(config.reserve_local_ports);
 }
 
 TEST(Config, EveryTopDirectiveIsRead) {
@@ -48,6 +49,7 @@ TEST(Config, EveryTopDirectiveIsRead) {
   EXPECT_EQ(config.stack.max_buffer_bytes, 64u << 20);
   EXPECT_EQ(config.stack.local_port_first, 50000);
   EXPECT_EQ(config.stack.local_port_last, 50999);
+  EXPECT_TRUE(config.reserve_local_ports);
   ASSERT_EQ(config.interfaces.size(), 2u);
   EXPECT_EQ(config.interfaces[1].name, "eth0");
   EXPECT_EQ(config.interfaces[1].receive_mode, InterfaceConfig::ReceiveMode::kRing);

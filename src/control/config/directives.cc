@@ -68,6 +68,7 @@ void read_control_socket(DirectiveInput& in, Config& out) {
 
 void read_local_ports(DirectiveInput& in, Config& out) {
   constexpr Range<uint64_t> kPorts{.min = 1024, .max = 65535};
+  out.reserve_local_ports = true;
   in.arguments.number("FIRST", kPorts, out.stack.local_port_first);
   in.arguments.number("LAST", kPorts, out.stack.local_port_last);
   if (in.arguments.ok() && out.stack.local_port_first > out.stack.local_port_last) {
