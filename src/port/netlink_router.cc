@@ -58,7 +58,7 @@ Result<std::unique_ptr<NetlinkRouter>> NetlinkRouter::open(std::span<const Inter
   return router;
 }
 
-Result<Path> NetlinkRouter::resolve(const IpAddress& remote) {
+Result<NetlinkRouter::Way> NetlinkRouter::way_to(const IpAddress& remote) const {
   if (remote.is_unspecified() || remote.is_multicast_or_broadcast()) {
     return fail(Errc::kNetworkUnreachable);
   }
@@ -71,17 +71,35 @@ Result<Path> NetlinkRouter::resolve(const IpAddress& remote) {
   if (route->kind != RouteKind::kUnicast) return fail(Errc::kHostUnreachable);
   const Link* link = routable_link(route->interface_index);
   if (link == nullptr) return fail(Errc::kNetworkUnreachable);
-  const std::optional<IpAddress> source = source_for(*route, remote);
+  const std::optional<IpAddress> source =
+      route->preferred_source
+          ? route->preferred_source
+          : choose_source(addresses_, {.interface_index = route->interface_index,
+                                       .remote = remote,
+                                       .next_hop = route->gateway.value_or(remote)});
   if (!source) return fail(Errc::kNetworkUnreachable);
+  return Way{.route = route, .link = link, .source = *source};
+}
+
+Result<Path> NetlinkRouter::resolve(const IpAddress& remote) {
+  const Result<Way> way = way_to(remote);
+  if (!way) return fail(way.error().code);
+  const Route& route = *way->route;
+  const Link& link = *way->link;
   const Result<MacAddress> next_hop =
-      neighbours_.resolve({route->interface_index, route->gateway.value_or(remote)}, now_);
+      neighbours_.resolve({route.interface_index, route.gateway.value_or(remote)}, now_);
   if (!next_hop) return fail(next_hop.error().code);
-  const uint32_t mtu = route->mtu == 0 ? link->mtu : std::min(route->mtu, link->mtu);
-  return Path{.source = *source,
-              .local_mac = link->mac,
+  const uint32_t mtu = route.mtu == 0 ? link.mtu : std::min(route.mtu, link.mtu);
+  return Path{.source = way->source,
+              .local_mac = link.mac,
               .next_hop = *next_hop,
               .mtu = static_cast<uint16_t>(std::min(mtu, 65535u)),
-              .port_index = *link->port_index};
+              .port_index = *link.port_index};
+}
+
+std::optional<IpAddress> NetlinkRouter::source_for(const IpAddress& remote) {
+  const Result<Way> way = way_to(remote);
+  return way ? std::optional(way->source) : std::nullopt;
 }
 
 bool NetlinkRouter::is_local(const IpAddress& address) const {
@@ -229,14 +247,6 @@ const NetlinkRouter::Link* NetlinkRouter::routable_link(int index) const {
   const auto found = links_.find(index);
   if (found == links_.end() || !found->second.port_index || !found->second.up) return nullptr;
   return &found->second;
-}
-
-std::optional<IpAddress> NetlinkRouter::source_for(const Route& route,
-                                                   const IpAddress& remote) const {
-  if (route.preferred_source) return route.preferred_source;
-  return choose_source(addresses_, {.interface_index = route.interface_index,
-                                    .remote = remote,
-                                    .next_hop = route.gateway.value_or(remote)});
 }
 
 }  // namespace fairlead::port

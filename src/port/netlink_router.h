@@ -53,6 +53,7 @@ class NetlinkRouter final : public Router {
   /// interface. A neighbour the kernel has lost confidence in is used, and the kernel asked to
   /// confirm it, at most every 30 s.
   Result<Path> resolve(const IpAddress& remote) override;
+  std::optional<IpAddress> source_for(const IpAddress& remote) override;
   /// Besides real changes, moves on at most every 30 s when neighbours in use went stale, so that
   /// they are asked for again and get confirmed.
   uint64_t generation() const override { return generation_; }
@@ -79,6 +80,13 @@ class NetlinkRouter final : public Router {
     bool up = false;
   };
 
+  /// What resolve() knows before it needs the neighbour.
+  struct Way {
+    const Route* route;
+    const Link* link;
+    IpAddress source;
+  };
+
   NetlinkRouter(NetlinkSocket events, NetlinkSocket questions, std::span<const Interface> ours);
 
   Result<void> read_everything();
@@ -90,7 +98,7 @@ class NetlinkRouter final : public Router {
   void take_neighbour(const NeighbourMessage& message);
   void solicit(const NeighbourTable::Key& key);
   const Link* routable_link(int index) const;
-  std::optional<IpAddress> source_for(const Route& route, const IpAddress& remote) const;
+  Result<Way> way_to(const IpAddress& remote) const;
 
   NetlinkSocket events_;     // notifications come in, solicitations go out
   NetlinkSocket questions_;  // for dumps
