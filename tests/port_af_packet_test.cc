@@ -228,6 +228,9 @@ INSTANTIATE_TEST_SUITE_P(, AfPacketPair,
 TEST(AfPacket, FullReceiveBufferDropsAndCountsEveryLostPacket) {
   FAIRLEAD_REQUIRE_NAMESPACES();
   const NamespacePair namespaces;
+  // IPv6 has things of its own to say on a new interface, which would be counted, too.
+  namespaces.run_in_a("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
+  namespaces.run_in_b("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
   namespaces.enter_a();
   const std::unique_ptr<Port> a = open_port({.interface = "fl-a", .receive_bytes = 64 * 1024});
   namespaces.enter_b();

@@ -70,6 +70,7 @@ TEST_F(NetlinkRouterTest, HostOnTheLinkIsResolvedByTheKernel) {
   for (const auto& [remote, source] :
        {std::pair{"10.77.0.1", "10.77.0.2"}, {"fd77::1", "fd77::2"}}) {
     EXPECT_EQ(router_->resolve(ip(remote)).error().code, Errc::kWouldBlock);
+    EXPECT_EQ(router_->source_for(ip(remote)), ip(source));
     const Result<Path> path = resolve(remote);
     ASSERT_TRUE(path) << remote;
     EXPECT_EQ(path->source, ip(source));
@@ -82,6 +83,7 @@ TEST_F(NetlinkRouterTest, HostOnTheLinkIsResolvedByTheKernel) {
 
 TEST_F(NetlinkRouterTest, DistantHostIsReachedByTheGatewayOfTheBestRoute) {
   EXPECT_EQ(router_->resolve(ip("192.0.2.9")).error().code, Errc::kNetworkUnreachable);
+  EXPECT_EQ(router_->source_for(ip("192.0.2.9")), std::nullopt);
   const uint64_t before = router_->generation();
   namespaces_->run_in_b(
       "ip route add default via 10.77.0.1 && ip -6 route add default via fd77::1 &&"

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "nic/steering/steering.h"
+#include "port/af_packet.h"
 #include "tests/namespaces.h"
 #include "tests/steering_vectors.h"
 
@@ -155,6 +156,23 @@ TEST_F(SteeringTest, MissingInterfaceIsNamedInTheError) {
   ASSERT_FALSE(steering);
   EXPECT_EQ(steering.error().code, Errc::kNoDevice);
   EXPECT_EQ(steering.error().to_string(), "interface fl-nowhere: no such interface");
+}
+
+TEST_F(SteeringTest, MissingPrivilegeIsNamedInTheError) {
+  std::filesystem::create_directory(directory_);
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  constexpr uid_t kNobody = 65534;
+  ASSERT_EQ(::seteuid(kNobody), 0);
+  const auto steering = try_attach();
+  const auto ports = port::open_af_packet({.interface = "fl-b"});
+  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_FALSE(steering);
+  EXPECT_EQ(steering.error().code, Errc::kPermission);
+  EXPECT_EQ(steering.error().to_string(),
+            "steering on fl-b: loading BPF programs needs CAP_BPF and CAP_NET_ADMIN (run as root)");
+  ASSERT_FALSE(ports);
+  EXPECT_EQ(ports.error().code, Errc::kPermission);
+  EXPECT_EQ(ports.error().to_string(), "packet socket on fl-b: needs CAP_NET_RAW (run as root)");
 }
 
 TEST_F(SteeringTest, ListenersAreUniqueAndBounded) {
