@@ -1,0 +1,231 @@
+#!/bin/bash
+# Network namespaces to run Fairlead in: a client, the machine Fairlead runs on, and servers behind it.
+#
+#   namespace P-client          namespace P-fairlead               namespace P-server1
+#  ┌───────────────────┐       ┌─────────────────────────┐        ┌───────────────────┐
+#  │ client            ├─ veth ┤ fairlead       server1  ├─ veth ─┤ server            │
+#  │ 198.18.0.2/24     │       │ 198.18.0.1   198.18.1.1 │        │ 198.18.1.2/24     │
+#  │ 2001:db8:0::2/64  │       │ 2001:db8:0::1           │        │ 2001:db8:1::2/64  │
+#  └───────────────────┘       │          2001:db8:1::1  │        └───────────────────┘
+#                              └─────────────────────────┘         P-server2: 198.18.2.2 …
+#
+# P is the prefix: labs with different prefixes stand side by side, with the same addresses.
+# P-fairlead routes between the others, so that "no proxy at all" can be measured, too. Addresses are
+# those set aside for benchmarks (RFC 2544: 198.18.0.0/15) and documentation (RFC 3849); nothing
+# reaches another network: no interface leads out of the lab.
+#
+# What a lab consists of is written to a state file *before* it is made, and `down` removes what that
+# file names and nothing else. So `up` after a crash at any point first removes its own leftovers.
+#
+# Choices: no duplicate address detection (a lab is ready when `up` returns); CUBIC whatever the
+# machine's default, because that is what most machines run; a wide range of client ports and reuse of
+# TIME_WAIT (RFC 6191), because 100,000 short connections come from one address.
+set -euo pipefail
+export LC_ALL=C
+
+readonly state_dir=/run/fairlead-lab
+readonly allowed_cc=/proc/sys/net/ipv4/tcp_allowed_congestion_control
+
+usage() {
+  cat <<'USAGE'
+usage: lab.sh up     [--prefix P] [--servers N] [--offloads on|off] [--mtu END=BYTES]...
+                     [--rps END=MASK]...
+       lab.sh down   [--prefix P]
+       lab.sh status [--prefix P]
+       lab.sh exec   [--prefix P] HOST COMMAND...
+
+  P      names the lab (default fl); lower-case letters, digits, at most 8
+  END    an interface: client, fairlead (towards the client), serverN (of P-fairlead, towards server
+         N) or server (of every server)
+  HOST   client, fairlead, server1 ...
+  MASK   processors that do the receive work, hexadecimal (Documentation/networking/scaling.rst)
+USAGE
+}
+
+say() { echo "lab.sh: $*" >&2; }
+
+# Status 2 is a mistake in the command, 1 something that went wrong.
+die() {
+  say "$2"
+  exit "$1"
+}
+
+# ---- the state file ------------------------------------------------------------------------------
+
+# One line per thing made: "netns NAME" and, for a moment during `up`, "allowed_cc OLD VALUE".
+remember() { echo "$*" >>"$state"; }
+
+# Two labs may come up at once; host-wide settings may not change under each other's feet.
+take_lock() {
+  mkdir -p "$state_dir"
+  exec 9>"$state_dir/lock"
+  flock -w 60 9 || die 1 "another lab.sh holds $state_dir/lock for more than a minute"
+}
+
+restore_allowed_cc() {
+  local old
+  old=$(sed -n 's/^allowed_cc //p' "$state" | head -n 1)
+  [ -z "$old" ] || echo "$old" >"$allowed_cc"
+  sed -i '/^allowed_cc /d' "$state"
+}
+
+remove_namespace() {
+  local name=$1 left
+  [ -e "/run/netns/$name" ] || return 0
+  left=$(ip netns pids "$name" | tr '\n' ' ')
+  [ -z "$left" ] || say "processes still run in $name: $left"
+  # A process that is left keeps the namespace alive, nameless; its links must not live on with it.
+  ip -n "$name" -o link show type veth | sed 's/^[0-9]*: \([^@:]*\).*/\1/' |
+    while read -r link; do ip -n "$name" link del "$link" 2>/dev/null || true; done
+  ip netns del "$name"
+}
+
+remove_lab() {
+  local name names
+  [ -e "$state" ] || return 0
+  restore_allowed_cc
+  mapfile -t names < <(sed -n 's/^netns //p' "$state")
+  for name in "${names[@]}"; do remove_namespace "$name"; done
+  rm -f "$state"
+}
+
+# ---- making a lab --------------------------------------------------------------------------------
+
+make_namespace() {
+  local name=$prefix-$1
+  [ ! -e "/run/netns/$name" ] || die 1 "namespace $name exists and is not of this lab's making"
+  remember "netns $name"
+  ip netns add "$name"
+  ip -n "$name" link set lo up
+  ip netns exec "$name" sysctl -qw \
+    net.ipv6.conf.{all,default}.accept_dad=0 net.ipv6.conf.{all,default}.accept_ra=0 \
+    net.ipv6.conf.{all,default}.router_solicitations=0 \
+    net.ipv4.tcp_congestion_control=cubic \
+    net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1 \
+    net.ipv4.tcp_max_syn_backlog=8192 net.core.somaxconn=8192
+}
+
+# join HOST INTERFACE to P-fairlead INTERFACE over network number N (198.18.N.0/24, 2001:db8:N::/64)
+join() {
+  local host=$prefix-$1 end=$2 router=$prefix-fairlead router_end=$3 n=$4 name link last
+  ip link add "$end" netns "$host" address "$(printf '02:fa:1d:00:%02x:02' "$n")" type veth \
+    peer name "$router_end" netns "$router" address "$(printf '02:fa:1d:00:%02x:01' "$n")"
+  for name in "$router:$router_end:1" "$host:$end:2"; do
+    IFS=: read -r name link last <<<"$name"
+    ip -n "$name" addr add "198.18.$n.$last/24" dev "$link"
+    ip -n "$name" addr add "2001:db8:$n::$last/64" dev "$link" nodad
+    set_interface "$name" "$link" "$(if [ "$last" = 2 ]; then echo "$5"; else echo "$router_end"; fi)"
+    ip -n "$name" link set "$link" up
+  done
+  ip -n "$host" route add default via "198.18.$n.1"
+  ip -n "$host" -6 route add default via "2001:db8:$n::1"
+}
+
+# set_interface NAMESPACE LINK END
+set_interface() {
+  if [ -n "${mtu[$3]-}" ]; then ip -n "$1" link set "$2" mtu "${mtu[$3]}"; fi
+  ip netns exec "$1" ethtool -K "$2" tx "$offloads" sg "$offloads" tso "$offloads" gso "$offloads" \
+    gro "$offloads" >/dev/null
+  if [ -n "${rps[$3]-}" ]; then
+    ip netns exec "$1" sh -c "echo ${rps[$3]} >/sys/class/net/$2/queues/rx-0/rps_cpus"
+  fi
+}
+
+# Lets namespaces choose CUBIC; only for as long as it takes, the choice itself stays with them.
+allow_cubic() {
+  local old
+  read -r old <"$allowed_cc"
+  case " $old " in *' cubic '*) return ;; esac
+  remember "allowed_cc $old"
+  echo "$old cubic" >"$allowed_cc"
+}
+
+up() {
+  local i
+  take_lock
+  remove_lab
+  : >"$state"
+  trap 'remove_lab' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  allow_cubic
+  make_namespace client
+  make_namespace fairlead
+  ip netns exec "$prefix-fairlead" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+  join client client fairlead 0 client
+  for ((i = 1; i <= servers; ++i)); do
+    make_namespace "server$i"
+    join "server$i" server "server$i" "$i" server
+  done
+  restore_allowed_cc
+  trap - EXIT
+}
+
+down() {
+  take_lock
+  remove_lab
+}
+
+status() {
+  local name names
+  [ -e "$state" ] || {
+    echo "lab $prefix is down"
+    return 1
+  }
+  echo "lab $prefix is up:"
+  mapfile -t names < <(sed -n 's/^netns //p' "$state")
+  for name in "${names[@]}"; do
+    ip -n "$name" -br addr show scope global | sed "s/^/  $name /"
+  done
+}
+
+run_inside() {
+  [ $# -ge 2 ] || die 2 "exec needs a HOST and a COMMAND"
+  local host=$prefix-$1
+  shift
+  grep -qsx "netns $host" "$state" || die 1 "lab $prefix has no host ${host#*-}, or is not up"
+  exec ip netns exec "$host" "$@"
+}
+
+# ---- the command line ----------------------------------------------------------------------------
+
+prefix=fl servers=1 offloads=on
+declare -A mtu=() rps=()
+
+need_pair() { [[ $2 =~ ^(client|fairlead|server[0-9]*)=$3$ ]] || die 2 "$1 needs END=VALUE, found '$2'"; }
+
+command=${1-}
+[ $# -eq 0 ] || shift
+while [ $# -gt 0 ]; do
+  case $1 in
+    --prefix | --servers | --offloads | --mtu | --rps) [ $# -ge 2 ] || die 2 "$1 needs a value" ;;
+    -*) die 2 "unknown option $1; 'lab.sh help' lists them" ;;
+    *) break ;;
+  esac
+  case $1 in
+    --prefix) prefix=$2 ;;
+    --servers) servers=$2 ;;
+    --offloads) offloads=$2 ;;
+    --mtu) need_pair "$1" "$2" '[0-9]+' && mtu[${2%%=*}]=${2#*=} ;;
+    --rps) need_pair "$1" "$2" '[0-9a-f]+' && rps[${2%%=*}]=${2#*=} ;;
+  esac
+  shift 2
+done
+[[ $prefix =~ ^[a-z0-9]{1,8}$ ]] || die 2 "--prefix needs 1 to 8 lower-case letters or digits, found '$prefix'"
+[[ $servers =~ ^[0-9]{1,2}$ ]] || die 2 "--servers needs a number from 0 to 99, found '$servers'"
+[[ $offloads =~ ^(on|off)$ ]] || die 2 "--offloads needs on or off, found '$offloads'"
+readonly state=$state_dir/$prefix
+
+case $command in
+  up | down | exec)
+    [ "$(id -u)" -eq 0 ] || die 1 "needs root: it makes network namespaces"
+    ;;&
+  up | down | status)
+    [ $# -eq 0 ] || die 2 "'$command' takes no argument, found '$1'"
+    "$command"
+    ;;
+  exec) run_inside "$@" ;;
+  help | --help | -h) usage ;;
+  '') usage >&2 && exit 2 ;;
+  *) die 2 "unknown command '$command'; 'lab.sh help' lists them" ;;
+esac
