@@ -1,0 +1,119 @@
+"""Fixtures. Run by ctest, or by hand, as root:
+
+    /usr/bin/python3 -m pytest tests/system --binaries build/release [-k ipv6] [--server kernel]
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+# pylint: disable=wrong-import-position,redefined-outer-name
+from harness.client import Client
+from harness.lab import FAMILIES, Lab
+from harness.servers import FairleadServer, KernelServer, Nginx
+from harness.traces import Traces
+
+SKIPPED = 77  # what ctest takes as "skipped"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--binaries", type=Path, required=True, help="a build directory")
+    parser.addoption("--server", choices=("kernel", "fairlead"), help="only against this one")
+
+
+def pytest_configure(config):  # pylint: disable=unused-argument
+    if os.geteuid() != 0:
+        pytest.exit("SKIPPED: system tests need root, they make network namespaces", SKIPPED)
+
+
+def pytest_generate_tests(metafunc):
+    if "server" in metafunc.fixturenames:
+        only = metafunc.config.getoption("--server")
+        servers = [only] if only else ["kernel", "fairlead"]
+        metafunc.parametrize("server", servers, indirect=True, scope="function")
+    if "family" in metafunc.fixturenames:
+        metafunc.parametrize("family", FAMILIES)
+
+
+@pytest.fixture(scope="session")
+def binaries(request) -> Path:
+    return request.config.getoption("--binaries").resolve()
+
+
+def make_lab(kind: str, offloads: str, *options: str) -> Lab:
+    # Unique among test runs at one time, and short: the pid in base 36.
+    digits, number = "", os.getpid()
+    while number:
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[number % 36] + digits
+        number //= 36
+    return Lab(f"t{kind}{digits}", offloads, *options)
+
+
+@pytest.fixture(scope="session", params=["on", "off"], ids=["offloads", "no-offloads"])
+def each_lab(request) -> Lab:
+    """Two labs, one after the other: with segmentation offload and without."""
+    lab = make_lab(request.param[1], request.param)
+    yield lab
+    lab.down()
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """With offloads."""
+    made = make_lab("l", "on")
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="session")
+def plain_lab() -> Lab:
+    """Without offloads: every packet in a capture is one that a wire would carry."""
+    made = make_lab("p", "off")
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def any_lab(request) -> Lab:
+    """The lab of the test, whichever of the above it asks for."""
+    for name in ("each_lab", "plain_lab"):
+        if name in request.fixturenames:
+            return request.getfixturevalue(name)
+    return request.getfixturevalue("lab")
+
+
+@pytest.fixture
+def client(any_lab, binaries) -> Client:
+    return Client(any_lab, binaries)
+
+
+@pytest.fixture
+def server(request, any_lab, binaries, tmp_path):
+    """Each test twice: against the reference on kernel sockets, and against Fairlead."""
+    kind = KernelServer if request.param == "kernel" else FairleadServer
+    running = kind(any_lab, binaries, tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def fairlead(any_lab, binaries, tmp_path) -> FairleadServer:
+    running = FairleadServer(any_lab, binaries, tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def nginx(any_lab, tmp_path) -> Nginx:
+    running = Nginx(any_lab, tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def traces(any_lab) -> Traces:
+    return Traces(any_lab)

@@ -1,0 +1,53 @@
+"""Captures on an interface of the lab (tcpdump), and what tshark makes of them."""
+
+import re
+import signal
+from pathlib import Path
+
+from harness.lab import Lab
+from harness.process import run
+
+
+class Capture:
+    """Everything that passes `interface` and matches `expression`, until stop()."""
+
+    def __init__(self, lab: Lab, host: str, interface: str, expression: str, file: Path):
+        self.file = file
+        self.process = lab.start(
+            host,
+            # As root (-Z) to write where the test's files are; 64 MiB so that none is lost.
+            ["tcpdump", "-i", interface, "-n", "-s", "0", "-B", "65536", "-Z", "root", "-w", file,
+             expression],
+            file.with_suffix(".log"))
+        self.process.wait_for("listening on")
+
+    def stop(self) -> int:
+        """Number of packets captured. None may have been lost."""
+        self.process.stop(signal.SIGINT)
+        lost = int(re.search(r"^(\d+) packets? dropped by kernel", self.process.output, re.M)[1])
+        assert lost == 0, f"the capture lost {lost} packets"
+        return int(re.search(r"^(\d+) packets? captured", self.process.output, re.M)[1])
+
+
+RST = "(tcp[tcpflags] & tcp-rst != 0 or (ip6 proto 6 and ip6[53] & 4 != 0))"
+
+
+def tshark(file: Path, *options: str) -> str:
+    # Payload is random: nobody shall see another protocol in it.
+    protocols = ["--disable-all-protocols"]
+    for name in ("frame", "eth", "ethertype", "ip", "ipv6", "tcp", "data"):
+        protocols += ["--enable-protocol", name]
+    checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
+    return run(["tshark", "-n", "-r", file, *protocols, *checks, *options], timeout=300).stdout
+
+
+def expert_messages(file: Path) -> dict[tuple[str, str], int]:
+    """How often tshark's expert says what: {("Warn", "TCP Zero Window segment"): 3}."""
+    counts: dict[tuple[str, str], int] = {}
+    severity = ""
+    for line in tshark(file, "-q", "-z", "expert").splitlines():
+        if heading := re.match(r"(Error|Warn|Note|Chat)s \(\d+\)", line):
+            severity = heading[1]
+        elif row := re.match(r"\s+(\d+)\s+\S+\s+\S+\s+(.*)", line):
+            counts[severity, row[2].strip()] = int(row[1])
+    return counts
