@@ -13,8 +13,10 @@ namespace fairlead::host {
 Duration Sender::probe_timeout() const {
   if (!rtt_.has_sample()) return seconds(1);
   Duration pto = 2 * rtt_.srtt();
-  // One segment in flight: its ACK may be held back by the receiver's delayed-ACK timer.
-  pto += sent_.total() <= mss_ ? Duration(milliseconds(200)) : Duration(milliseconds(2));
+  // One segment in flight: its ACK may be held back by the receiver's delayed-ACK timer (§7.2). With
+  // more, ours is a round trip in software: on a fast link the peer's process not being scheduled
+  // for a moment is no loss. Linux allows two timer ticks, which is 8 ms at HZ=250.
+  pto += sent_.total() <= mss_ ? Duration(milliseconds(200)) : Duration(milliseconds(8));
   return pto;
 }
 

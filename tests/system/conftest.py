@@ -71,8 +71,9 @@ def lab() -> Lab:
 
 @pytest.fixture(scope="session")
 def plain_lab() -> Lab:
-    """Without offloads: every packet in a capture is one that a wire would carry."""
-    made = make_lab("p", "off")
+    """A wire: every packet is one that a wire would carry, and none overtakes another, as they do
+    between processors with a receive queue each."""
+    made = make_lab("p", "off", "--rps", "client=1", "--rps", "fairlead=1")
     yield made
     made.down()
 

@@ -1,5 +1,9 @@
 """Wrong use gets one clear line and a status, and leaves nothing attached."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 from harness.process import run
 from harness.servers import FairleadServer
@@ -8,14 +12,24 @@ USAGE, RUNTIME = 2, 1
 
 
 @pytest.fixture
+def open_to_all():
+    """A directory that any user can use; pytest's are root's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@pytest.fixture
 def refused(lab, binaries, tmp_path, traces):
     """Calls `fairlead run` with a configuration; it must refuse, in one line that is returned."""
 
-    def call(config: str, status: int, before=()) -> str:
-        file = tmp_path / "wrong.conf"
-        file.write_text(config)
-        done = lab.run("fairlead", [*before, binaries / "src/app/fairlead", "run", "-c", file],
-                       check=False, timeout=20)
+    def call(text: str, status: int, before=(), folder=tmp_path) -> str:
+        file = folder / "wrong.conf"
+        file.write_text(text)
+        binary = binaries / "src/app/fairlead"
+        if folder != tmp_path:  # the build may be out of another user's reach, too
+            binary = shutil.copy(binary, folder)
+        done = lab.run("fairlead", [*before, binary, "run", "-c", file], check=False, timeout=20)
         assert done.returncode == status, done.stdout + done.stderr
         assert done.stdout == ""
         lines = done.stderr.splitlines()
@@ -64,10 +78,9 @@ def test_an_address_of_another_machine_is_named(refused, tmp_path):
     assert "192.0.2.99" in line
 
 
-def test_missing_privilege_is_named(refused, tmp_path):
-    tmp_path.chmod(0o755)
+def test_missing_privilege_is_named(refused, open_to_all):
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    line = refused(config(tmp_path), RUNTIME, before=nobody)
+    line = refused(config(open_to_all), RUNTIME, before=nobody, folder=open_to_all)
     assert any(word in line for word in ("CAP_", "privilege", "root")), line
 
 

@@ -33,12 +33,14 @@ RST = "(tcp[tcpflags] & tcp-rst != 0 or (ip6 proto 6 and ip6[53] & 4 != 0))"
 
 
 def tshark(file: Path, *options: str) -> str:
-    # Payload is random: nobody shall see another protocol in it.
-    protocols = ["--disable-all-protocols"]
-    for name in ("frame", "eth", "ethertype", "ip", "ipv6", "tcp", "data"):
-        protocols += ["--enable-protocol", name]
-    checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
-    return run(["tshark", "-n", "-r", file, *protocols, *checks, *options], timeout=300).stdout
+    preferences = {
+        "tcp.check_checksum": "TRUE",
+        "ip.check_checksum": "TRUE",
+        # Payload is random: nobody shall see another protocol in it than the port's.
+        "tcp.try_heuristic_first": "FALSE",
+    }
+    settings = [word for name, value in preferences.items() for word in ("-o", f"{name}:{value}")]
+    return run(["tshark", "-n", "-r", file, *settings, *options], timeout=300).stdout
 
 
 def expert_messages(file: Path) -> dict[tuple[str, str], int]:
