@@ -185,7 +185,7 @@ class World {
     Time start = simulator_.now();
     WorldResult result;
     while (!done() && simulator_.now() - start < options_.limit && !simulator_.idle()) {
-      simulator_.run(simulator_.now() + seconds(1));
+      simulator_.run(simulator_.now() + milliseconds(20));
     }
     result.took = simulator_.now() - start;
     judge(result);

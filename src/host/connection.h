@@ -128,6 +128,7 @@ class Connection : public TimerNode,
   ConnectionInfo info() const;
 
  private:
+  static constexpr Duration kRefusedInterval = milliseconds(500);  // as Linux
   static constexpr uint8_t kSynAckTries = 5;  // as Linux: 31 s
 
   friend class Stack;
@@ -209,6 +210,7 @@ class Connection : public TimerNode,
   uint32_t ts_offset_ = 0;            // of our timestamp clock (RFC 7323 §5.4)
   uint32_t ts_recent_ = 0;            // RFC 7323 §4.3
   SeqNum last_ack_sent_;
+  uint32_t refused_at_ms_ = 0;  // last ACK that answered a segment outside the window
   uint8_t handshake_tries_ = 0;
   uint8_t keepalive_tries_ = 0;
 

@@ -138,9 +138,14 @@ void Connection::refuse_unacceptable(const Segment& segment) {
   if (segment.rst()) return;
   if (!segment.payload.empty() && segment.end().at_or_before(receiver_.nxt())) {
     receiver_.note_old_segment(segment, res);
-  } else if (stack_.allow_challenge_ack()) {
-    receiver_.ack_now();
+    return;
   }
+  // Keep-alives and window probes end here and want an answer, however many connections are probed
+  // at once; two ends that disagree must not answer each other forever. So: one per while, each.
+  auto ms = static_cast<uint32_t>(stack_.now().time_since_epoch() / milliseconds(1));
+  if (ms - refused_at_ms_ < kRefusedInterval / milliseconds(1)) return;
+  refused_at_ms_ = ms;
+  receiver_.ack_now();
 }
 
 bool Connection::paws_rejects(const Segment& segment, Time now) const {
