@@ -17,22 +17,26 @@
 
 namespace fairlead::app {
 
-/// Posts `question` to each of `shards` (pointer-like; the pointee has post(callable) and may be
-/// destroyed only when its thread has ended) and collects the answers in their order. Every shard
-/// gets the same time, which runs from now. ETIMEDOUT with a message when one does not answer.
+/// Posts `question` to each of `shards` (pointer-like; the pointee has bool post(callable), false
+/// when it takes no more, and is destroyed only when its thread has ended) and collects the answers
+/// in their order. All shards get the same time, which runs from now. ETIMEDOUT or ENOBUFS with a
+/// message that names a shard which does not answer.
 template <typename Shards, typename Question>
-auto ask_shards(Shards& shards, Question question, Duration timeout)
+auto ask_shards(const Shards& shards, Question question, Duration timeout)
     -> Result<std::vector<std::invoke_result_t<Question, decltype(**shards.begin())>>> {
   using Shard = std::remove_reference_t<decltype(**shards.begin())>;
   using Answer = std::invoke_result_t<Question, Shard&>;
   const auto deadline = std::chrono::steady_clock::now() + timeout;
 
   std::vector<std::future<Answer>> mailboxes;
-  for (auto& pointer : shards) {
+  for (const auto& pointer : shards) {
     Shard* shard = &*pointer;
     auto promise = std::make_shared<std::promise<Answer>>();
     mailboxes.push_back(promise->get_future());
-    shard->post([shard, promise, question] { promise->set_value(question(*shard)); });
+    if (!shard->post([shard, promise, question] { promise->set_value(question(*shard)); })) {
+      return fail(Errc::kNoBufferSpace,
+                  fmt::format("shard {} has too many questions waiting", mailboxes.size() - 1));
+    }
   }
 
   std::vector<Answer> answers;

@@ -19,13 +19,17 @@ class Worker {
       : number_(number), thread_([this](std::stop_token stop) { run(stop); }) {}
 
   int number() const { return number_; }
-  void post(std::function<void()> call) {
+  bool post(std::function<void()> call) {
     const std::lock_guard lock(mutex_);
+    if (calls_.size() == kMaxCalls) return false;
     calls_.push_back(std::move(call));
     changed_.notify_one();
+    return true;
   }
 
  private:
+  static constexpr size_t kMaxCalls = 4;
+
   void run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     while (changed_.wait(lock, stop, [this] { return !calls_.empty(); })) {
@@ -75,6 +79,19 @@ TEST(AskShards, AShardThatDoesNotAnswerIsNamed) {
   release.set_value();
   ASSERT_FALSE(answers.has_value());
   EXPECT_EQ(answers.error().message, "shard 1 does not answer");
+}
+
+TEST(AskShards, AShardWithNoRoomForAQuestionIsNamed) {
+  auto shards = workers(2);
+  std::promise<void> release;
+  const auto gate = release.get_future().share();
+  while (shards[1]->post([gate] { gate.wait(); })) {
+  }
+  const auto answers =
+      ask_shards(shards, [](Worker& worker) { return worker.number(); }, seconds(10));
+  release.set_value();
+  ASSERT_FALSE(answers.has_value());
+  EXPECT_EQ(answers.error().message, "shard 1 has too many questions waiting");
 }
 
 }  // namespace

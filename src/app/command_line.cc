@@ -36,9 +36,9 @@ Examples:
 
 constexpr const char* kRunFooter =
     R"(Takes the interfaces of the configuration into use beside the kernel, starts the services, prints one
-line "ready" to stderr, and runs until SIGINT or SIGTERM. Then listeners close, connections get a
-moment to finish, what is left is reset, and everything attached to the kernel is detached.
-Needs the capabilities NET_ADMIN, NET_RAW, BPF and IPC_LOCK (root has them).
+line "ready" to stderr, and runs until SIGINT or SIGTERM. Then listeners close, connections are reset,
+and everything attached to the kernel is detached. Needs the capabilities NET_ADMIN, NET_RAW and BPF
+(root has them).
 )";
 
 constexpr const char* kShowFooter =

@@ -2,8 +2,8 @@
 #include <cstdio>
 
 #include "app/command_line.h"
-#include "app/daemon.h"
 #include "app/query_commands.h"
+#include "app/run_command.h"
 
 int main(int argc, char** argv) {
   using namespace fairlead::app;
@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
         if constexpr (std::is_same_v<T, ShowCommand>) return run_show(chosen);
         if constexpr (std::is_same_v<T, VersionCommand>) return run_version(chosen);
         if constexpr (std::is_same_v<T, RunCommand>) {
-          return run_daemon(chosen.config_file, chosen.log_level);
+          return run_daemon(chosen);
         }
       },
       *command);

@@ -1,0 +1,21 @@
+// A configuration file of any bytes is read or refused with diagnostics, within its bounds.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/check.h"
+#include "control/config/config.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace fairlead::control;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto config = parse_config(text, "fuzz");
+  if (config) {
+    CHECK(!config->interfaces.empty());
+    CHECK(config->listen.socket.send_buffer_min <= config->listen.socket.send_buffer_max);
+  } else {
+    const size_t lines = config.error().lines().size();
+    CHECK(lines >= 1 && lines <= Diagnostics::kMaxErrors + 1);
+  }
+  return 0;
+}

@@ -1,0 +1,63 @@
+// ShardGroup: the shards of a daemon, each with its router, its services and its thread.
+//
+// Everything of a shard is made by the thread that calls open() and serve(), runs on the shard's
+// own thread between start() and stop(), and ends on the caller's again. In between only post() (by
+// ask_shards()) reaches into it.
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "app/log.h"
+#include "base/result.h"
+#include "control/config/config.h"
+#include "port/netlink_router.h"
+#include "port/port.h"
+#include "service/echo/echo_server.h"
+#include "socket/shard.h"
+
+namespace fairlead::app {
+
+class ShardGroup {
+ public:
+  using PortsByShard = std::vector<std::vector<std::unique_ptr<port::Port>>>;
+  struct Options {
+    const control::Config& config;
+    std::vector<port::NetlinkRouter::Interface> interfaces;
+    Log& log;  // outlives the group
+  };
+
+  /// One shard for each element of `ports`. An error has a message.
+  static Result<std::unique_ptr<ShardGroup>> open(const Options& options, PortsByShard ports);
+  /// Stops.
+  ~ShardGroup();
+  ShardGroup(const ShardGroup&) = delete;
+  ShardGroup& operator=(const ShardGroup&) = delete;
+
+  /// Starts the server on every shard; before start(). An error names it.
+  Result<void> serve(const control::EchoServerConfig& server, const host::ListenOptions& listen);
+
+  void start();
+  /// Ends the threads, closes listeners, resets connections and sends that. Idempotent.
+  void stop();
+
+  /// For ask_shards(). They live as long as the group.
+  std::vector<Shard*> shards() const;
+
+ private:
+  struct Member {
+    std::unique_ptr<port::NetlinkRouter> router;
+    std::unique_ptr<Shard> shard;
+    std::vector<std::unique_ptr<EchoServer>> echo_servers;
+    std::thread thread;
+  };
+
+  ShardGroup() = default;
+  static Result<void> follow_router(Member& member, Log& log);
+
+  std::vector<Member> members_;
+  bool stopped_ = false;
+};
+
+}  // namespace fairlead::app

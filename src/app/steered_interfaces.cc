@@ -1,0 +1,139 @@
+#include "app/steered_interfaces.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "port/af_packet.h"
+
+namespace fairlead::app {
+namespace {
+
+std::string_view mode_name(nic::AttachMode mode) {
+  switch (mode) {
+    case nic::AttachMode::kAutomatic:
+      return "automatic";
+    case nic::AttachMode::kTcx:
+      return "tcx";
+    case nic::AttachMode::kClsact:
+      return "clsact";
+  }
+  return "unknown";
+}
+
+port::ReceiveMode receive_mode(control::InterfaceConfig::ReceiveMode mode) {
+  return mode == control::InterfaceConfig::ReceiveMode::kRing ? port::ReceiveMode::kRing
+                                                              : port::ReceiveMode::kSocket;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SteeredInterfaces>> SteeredInterfaces::attach(const control::Config& config,
+                                                                     uint64_t hash_seed, Time now) {
+  std::unique_ptr<SteeredInterfaces> out(new SteeredInterfaces);
+  out->shards_ = config.shards;
+  const nic::SteeringOptions options{.shards = config.shards, .hash_seed = hash_seed};
+  for (const control::InterfaceConfig& interface : config.interfaces) {
+    auto steering = nic::Steering::attach(interface.name, options);
+    if (!steering) return std::unexpected(steering.error());
+    if (config.reserve_local_ports) {
+      const nic::LocalPorts ports{.first = config.stack.local_port_first,
+                                  .last = config.stack.local_port_last};
+      if (auto set = (*steering)->set_local_ports(ports); !set) return std::unexpected(set.error());
+    }
+    out->interfaces_.push_back(
+        {.config = interface, .steering = std::move(*steering), .addresses = {}});
+  }
+  auto router = port::NetlinkRouter::open(out->interfaces(), now);
+  if (!router) return std::unexpected(router.error());
+  out->router_ = std::move(*router);
+  if (auto synced = out->process(now); !synced) return std::unexpected(synced.error());
+  return out;
+}
+
+std::vector<port::NetlinkRouter::Interface> SteeredInterfaces::interfaces() const {
+  std::vector<port::NetlinkRouter::Interface> out;
+  for (const Interface& interface : interfaces_) {
+    out.push_back({.name = interface.config.name, .port_index = static_cast<uint8_t>(out.size())});
+  }
+  return out;
+}
+
+Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> SteeredInterfaces::open_ports()
+    const {
+  std::vector<std::vector<std::unique_ptr<port::Port>>> by_shard(shards_);
+  for (const Interface& interface : interfaces_) {
+    auto ports = port::open_af_packet({
+        .interface = interface.config.name,
+        .shards = shards_,
+        .receive = receive_mode(interface.config.receive_mode),
+        .filter_fd = interface.steering->filter_fd(),
+        .fanout_fd = interface.steering->fanout_fd(),
+        .receive_bytes = interface.config.receive_buffer,
+    });
+    if (!ports) return std::unexpected(ports.error());
+    for (unsigned shard = 0; shard < shards_; ++shard) {
+      by_shard[shard].push_back(std::move((*ports)[shard]));
+    }
+  }
+  return by_shard;
+}
+
+Result<void> SteeredInterfaces::add_listener(const Endpoint& endpoint) {
+  for (Interface& interface : interfaces_) {
+    if (auto added = interface.steering->add_listener(endpoint); !added) return added;
+  }
+  return {};
+}
+
+Result<void> SteeredInterfaces::process(Time now) {
+  Result<void> outcome = router_->process(now);
+  if (router_->generation() == synced_generation_) return outcome;
+  synced_generation_ = router_->generation();
+  for (size_t i = 0; i < interfaces_.size(); ++i) {
+    Result<void> synced = sync_addresses(interfaces_[i], static_cast<uint8_t>(i));
+    if (outcome && !synced) outcome = std::move(synced);
+  }
+  return outcome;
+}
+
+Result<void> SteeredInterfaces::sync_addresses(Interface& interface, uint8_t port_index) {
+  std::vector<IpAddress> wanted = router_->local_addresses(port_index);
+  std::ranges::sort(wanted);
+  std::vector<IpAddress> gone;
+  std::ranges::set_difference(interface.addresses, wanted, std::back_inserter(gone));
+  Result<void> outcome;
+  for (const IpAddress& address : wanted) {
+    Result<void> added = interface.steering->add_local_address(address);
+    if (outcome && !added) outcome = std::move(added);
+  }
+  for (const IpAddress& address : gone) {
+    Result<void> removed = interface.steering->remove_local_address(address);
+    if (outcome && !removed) outcome = std::move(removed);
+  }
+  interface.addresses = std::move(wanted);
+  return outcome;
+}
+
+control::Json SteeredInterfaces::describe() const {
+  control::Json out = control::Json::array();
+  for (const Interface& interface : interfaces_) {
+    control::Json counters = control::Json::object();
+    interface.steering->counters().for_each(
+        [&](std::string_view name, uint64_t value) { counters[std::string(name)] = value; });
+    out.push_back({{"name", interface.config.name},
+                   {"attached", mode_name(interface.steering->attach_mode())},
+                   {"counters", std::move(counters)}});
+  }
+  return out;
+}
+
+std::vector<std::string> SteeredInterfaces::replaced_leftovers() const {
+  std::vector<std::string> out;
+  for (const Interface& interface : interfaces_) {
+    if (interface.steering->replaced_leftover()) out.push_back(interface.config.name);
+  }
+  return out;
+}
+
+}  // namespace fairlead::app

@@ -1,0 +1,67 @@
+// SteeredInterfaces: the interfaces of the configuration with everything the kernel has to know:
+// whose packets are ours, and which addresses are this machine's.
+//
+// Belongs to the control thread. It follows address changes with a router of its own; the shards
+// have theirs. Destroying it detaches from every interface, so it has to outlive the shards: a
+// packet of ours that reaches the kernel is answered by a reset.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "control/config/config.h"
+#include "control/socket/protocol.h"
+#include "nic/steering/steering.h"
+#include "port/netlink_router.h"
+#include "port/port.h"
+
+namespace fairlead::app {
+
+class SteeredInterfaces {
+ public:
+  /// Attaches to every interface of `config`. ENODEV, EADDRINUSE, EPERM, EOPNOTSUPP, each with a
+  /// message that names the interface; then none is attached.
+  static Result<std::unique_ptr<SteeredInterfaces>> attach(const control::Config& config,
+                                                           uint64_t hash_seed, Time now);
+
+  /// A port for every interface and shard: element s holds those of shard s, in the order of the
+  /// configuration, which is the order of port indexes.
+  Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> open_ports() const;
+  /// The interfaces by name and port index, for a shard's router.
+  std::vector<port::NetlinkRouter::Interface> interfaces() const;
+
+  /// From here on packets for `endpoint` are ours, on every interface.
+  Result<void> add_listener(const Endpoint& endpoint);
+
+  int poll_fd() const { return router_->poll_fd(); }
+  /// Takes in address changes. Call when poll_fd() is readable and at least once a second. An error
+  /// has a message; what could be taken in was.
+  Result<void> process(Time now);
+
+  /// Per interface: name, how it is attached, counters.
+  control::Json describe() const;
+  /// Interfaces on which something left behind by a crash was replaced.
+  std::vector<std::string> replaced_leftovers() const;
+
+ private:
+  struct Interface {
+    control::InterfaceConfig config;
+    std::unique_ptr<nic::Steering> steering;
+    std::vector<IpAddress> addresses;  // those the steering knows, sorted
+  };
+
+  SteeredInterfaces() = default;
+  Result<void> sync_addresses(Interface& interface, uint8_t port_index);
+
+  unsigned shards_ = 1;
+  std::vector<Interface> interfaces_;
+  std::unique_ptr<port::NetlinkRouter> router_;
+  uint64_t synced_generation_ = 0;
+};
+
+}  // namespace fairlead::app
