@@ -96,7 +96,13 @@ bool Shard::receive(Time now) {
     }
     total += n;
   }
-  stack_.on_timer(now);
+  // After this thread was kept from running, what a timer waits for is often in the queue: a probe
+  // or retransmission would be spurious. Timers come when the queue is empty, or at the bound.
+  turns_without_timers_ = total == 0 ? kMaxTurnsWithoutTimers : turns_without_timers_ + 1;
+  if (turns_without_timers_ >= kMaxTurnsWithoutTimers) {
+    stack_.on_timer(now);
+    turns_without_timers_ = 0;
+  }
   stack_.dispatch_events();
   scheduler_.run_ready(now);
   stack_.dispatch_events();

@@ -73,6 +73,7 @@ class Shard {
 
  private:
   static constexpr size_t kReceiveBurst = 64;
+  static constexpr unsigned kMaxTurnsWithoutTimers = 16;  // of some 10 us each, under full load
   static constexpr int kCloseTries = 100;  // of kBusyRetry each, when a port is busy
   static constexpr Duration kBusyRetry = microseconds(50);
 
@@ -99,6 +100,7 @@ class Shard {
   bool busy_poll_;
   port::PacketBurst burst_;
   std::vector<Kept> kept_;
+  unsigned turns_without_timers_ = 0;
   std::vector<Watch> watches_;
   std::vector<pollfd> poll_set_;
   UniqueFd wake_;

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lab"))
 
 # pylint: disable=wrong-import-position,redefined-outer-name
 from harness.client import Client

@@ -15,13 +15,16 @@ MODES = {ECHO: "echo", DISCARD: "discard", CHARGEN: "chargen"}
 
 
 class KernelServer:
-    def __init__(self, lab: Lab, binaries: Path, scratch: Path):
+    """The ports may be moved, to stand beside Fairlead's; before: words that run the command."""
+
+    def __init__(self, lab: Lab, binaries: Path, scratch: Path, add_to_ports: int = 0, before=()):
         services = []
         for address in FAIRLEAD_ADDRESS.values():
             for port, mode in MODES.items():
-                services += [f"--{mode}", address, port]
+                services += [f"--{mode}", address, port + add_to_ports]
         self.process = lab.start(
-            "fairlead", [binaries / "lab/peers/kernel_echo", *services], scratch / "kernel_echo.log")
+            "fairlead", [*before, binaries / "lab/peers/kernel_echo", *services],
+            scratch / "kernel_echo.log")
         self.process.wait_for("^ready$")
 
     def stop(self) -> None:
@@ -31,13 +34,14 @@ class KernelServer:
 class FairleadServer:
     """`fairlead run`, with a configuration of its own."""
 
-    def __init__(self, lab: Lab, binaries: Path, scratch: Path, config: str | None = None):
+    def __init__(self, lab: Lab, binaries: Path, scratch: Path, before=()):
         self.lab = lab
         self.binary = binaries / "src/app/fairlead"
+        self.before = before
         self.scratch = scratch
         self.control_socket = scratch / "control.sock"
         self.config = scratch / "fairlead.conf"
-        self.config.write_text(config if config is not None else self.default_config())
+        self.config.write_text(self.default_config())
         self.process: Process | None = None
         self.start()
 
@@ -51,7 +55,8 @@ class FairleadServer:
 
     def start(self) -> None:
         self.process = self.lab.start(
-            "fairlead", [self.binary, "run", "-c", self.config], self.scratch / "fairlead.log")
+            "fairlead", [*self.before, self.binary, "run", "-c", self.config],
+            self.scratch / "fairlead.log")
         self.process.wait_for("ready$")
 
     def stop(self, number: int = signal.SIGTERM) -> int:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from harness.process import Process, run
 
-SOURCE = Path(__file__).resolve().parents[3]
-LAB_SH = SOURCE / "lab" / "lab.sh"
+LAB_SH = Path(__file__).resolve().parents[1] / "lab.sh"
 CLONE_NEWNET = 0x40000000
 
 FAMILIES = ("ipv4", "ipv6")

@@ -7,12 +7,12 @@ from harness.lab import FAIRLEAD_ADDRESS, Lab
 
 
 class Client:
-    def __init__(self, lab: Lab, binaries: Path):
+    def __init__(self, lab: Lab, binaries: Path, before=()):
         self.lab = lab
-        self.binary = binaries / "lab/peers/stream_client"
+        self.words = [*before, binaries / "lab/peers/stream_client"]
 
     def command(self, mode: str, family: str, port: int, *options, timeout: float = 60) -> list:
-        return [self.binary, mode, FAIRLEAD_ADDRESS[family], port, "--timeout", timeout, *options]
+        return [*self.words, mode, FAIRLEAD_ADDRESS[family], port, "--timeout", timeout, *options]
 
     def run(self, mode: str, family: str, port: int, *options, timeout: float = 60) -> dict:
         """The client's report; whether it is a good one is for the test to say."""
