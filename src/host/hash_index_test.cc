@@ -1,0 +1,44 @@
+#include "host/hash_index.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <unordered_map>
+
+#include "base/random.h"
+
+namespace fairlead::host {
+namespace {
+
+struct Item {
+  uint64_t key;
+};
+const uint64_t& key_of(const Item& item) { return item.key; }
+using Index = HashIndex<Item, uint64_t, key_of>;
+
+TEST(HashIndex, AgreesWithAStandardMapOverInsertionsAndDeletions) {
+  Rng rng(3);
+  Index index({1, 2});
+  std::unordered_map<uint64_t, Item*> model;
+  std::deque<Item> items;
+  for (int step = 0; step < 200'000; ++step) {
+    uint64_t key = rng.below(3000);
+    auto known = model.find(key);
+    ASSERT_EQ(index.find(key), known == model.end() ? nullptr : known->second);
+    if (known == model.end()) {
+      items.push_back({key});
+      index.insert(items.back());
+      model[key] = &items.back();
+    } else if (rng.chance(0.6)) {
+      index.erase(*known->second);
+      model.erase(known);
+    }
+    ASSERT_EQ(index.size(), model.size());
+  }
+  size_t seen = 0;
+  index.for_each([&](Item& item) { seen += model.count(item.key); });
+  EXPECT_EQ(seen, model.size());
+}
+
+}  // namespace
+}  // namespace fairlead::host
