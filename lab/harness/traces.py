@@ -27,12 +27,19 @@ def attached(lab: Lab) -> list[str]:
     return found
 
 
-def bpf_objects() -> set[tuple[str, int]]:
-    """All programs, maps and links of the machine, by kind and id."""
+def bpf_orphans() -> set[tuple[str, int]]:
+    """Programs, maps and links of the machine that no process holds, by kind and id: something
+    else, a pin or an attachment, keeps them. Those that others are using are none of a test's."""
     objects = set()
     for kind in ("prog", "map", "link"):
-        for entry in json.loads(run(["bpftool", "-j", kind, "show"]).stdout):
-            objects.add((kind, entry["id"]))
+        # An object that goes away while bpftool lists them makes it fail.
+        for _ in range(20):
+            done = run(["bpftool", "-j", kind, "show"], check=False)
+            if done.returncode == 0:
+                break
+        for entry in json.loads(done.stdout):
+            if not entry.get("pids"):
+                objects.add((kind, entry["id"]))
     return objects
 
 
@@ -45,7 +52,7 @@ class Traces:
 
     def __init__(self, lab: Lab):
         self.lab = lab
-        self.objects = bpf_objects()
+        self.orphans = bpf_orphans()
         self.files = runtime_files()
 
     def assert_none(self) -> None:
@@ -53,6 +60,6 @@ class Traces:
         assert runtime_files() <= self.files
         # The kernel frees programs after a grace period.
         deadline = time.monotonic() + 10
-        while (left := bpf_objects() - self.objects) and time.monotonic() < deadline:
+        while (left := bpf_orphans() - self.orphans) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not left

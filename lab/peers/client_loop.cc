@@ -36,8 +36,11 @@ void add_outcome(Transfers& transfers, const StreamRun& run, Report& report) {
       report.add_failure(transfer.failure());
     }
   }
-  if (run.transfer.verify && run.transfer.mode == StreamMode::kEcho) {
+  if (!run.transfer.verify) return;
+  if (run.transfer.mode != StreamMode::kDownload) {
     report.hash_sent = combined(transfers, &StreamTransfer::sent_hash);
+  }
+  if (run.transfer.mode != StreamMode::kUpload) {
     report.hash_received = combined(transfers, &StreamTransfer::received_hash);
     report.verified = report.failures.empty();
   }
@@ -56,8 +59,8 @@ Report run_streams(const StreamRun& run, Duration timeout) {
   Transfers transfers;
   for (uint32_t i = 0; i < run.connections; ++i) {
     transfers.emplace_back(run.server, run.transfer,
-                           run.file ? *run.file : Content::pseudo_random(run.seed + i), buffers,
-                           poller);
+                           run.content ? *run.content : Content::pseudo_random(run.seed + i),
+                           buffers, poller);
   }
   const auto wait_while = [&](StreamTransfer::Phase phase) {
     while (any_in(transfers, phase) && monotonic_now() < deadline) {

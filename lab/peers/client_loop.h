@@ -13,7 +13,7 @@ struct StreamRun {
   Endpoint server;
   uint32_t connections = 1;
   StreamTransfer::Options transfer;
-  std::optional<Content> file;  // else connection i sends pseudo-random content of seed + i
+  std::optional<Content> content;  // else connection i has pseudo-random content of seed + i
   uint64_t seed = 1;
 };
 

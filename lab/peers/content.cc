@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/unique_fd.h"
+#include "lab/peers/chargen.h"
 
 namespace fairlead::lab {
 namespace {
@@ -40,6 +41,16 @@ void fill_pseudo_random(uint64_t seed, uint64_t offset, std::span<std::byte> out
   }
 }
 
+void fill_chargen(uint64_t offset, std::span<std::byte> out) {
+  while (!out.empty()) {
+    const auto pattern = chargen_at(offset);
+    const size_t n = std::min(out.size(), pattern.size());
+    std::ranges::copy(pattern.first(n), out.begin());
+    out = out.subspan(n);
+    offset += n;
+  }
+}
+
 uint64_t mismatch_index(std::span<const std::byte> a, std::span<const std::byte> b) {
   return static_cast<uint64_t>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
@@ -53,6 +64,12 @@ Content::Mapping::~Mapping() {
 Content Content::pseudo_random(uint64_t seed) {
   Content content;
   content.seed_ = seed;
+  return content;
+}
+
+Content Content::chargen() {
+  Content content;
+  content.kind_ = Kind::kChargen;
   return content;
 }
 
@@ -72,6 +89,7 @@ Result<Content> Content::file(const std::string& path) {
     mapping->bytes = std::span(static_cast<const std::byte*>(start), size);
   }
   Content content;
+  content.kind_ = Kind::kFile;
   content.file_ = std::move(mapping);
   return content;
 }
@@ -82,10 +100,13 @@ std::optional<uint64_t> Content::size() const {
 }
 
 void Content::fill(uint64_t offset, std::span<std::byte> out) const {
-  if (file_) {
-    std::ranges::copy(file_->bytes.subspan(offset, out.size()), out.begin());
-  } else {
-    fill_pseudo_random(seed_, offset, out);
+  switch (kind_) {
+    case Kind::kPseudoRandom:
+      return fill_pseudo_random(seed_, offset, out);
+    case Kind::kChargen:
+      return fill_chargen(offset, out);
+    case Kind::kFile:
+      std::ranges::copy(file_->bytes.subspan(offset, out.size()), out.begin());
   }
 }
 

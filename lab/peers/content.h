@@ -21,10 +21,11 @@ namespace fairlead::lab {
 class Content {
  public:
   static Content pseudo_random(uint64_t seed);
+  static Content chargen();
   /// An error has a message. The file must not change while it is used.
   static Result<Content> file(const std::string& path);
 
-  /// The file's size; none for pseudo-random content, which has no end.
+  /// The file's size; none for the others, which have no end.
   std::optional<uint64_t> size() const;
 
   /// Fills `out` with the content from `offset` on, which must not reach past size().
@@ -40,6 +41,9 @@ class Content {
     ~Mapping();
   };
 
+  enum class Kind : uint8_t { kPseudoRandom, kChargen, kFile };
+
+  Kind kind_ = Kind::kPseudoRandom;
   uint64_t seed_ = 0;
   std::shared_ptr<const Mapping> file_;  // shared by the connections of one run
 };

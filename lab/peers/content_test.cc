@@ -26,6 +26,19 @@ TEST(Content, SeedsDiffer) {
   EXPECT_NE(piece(Content::pseudo_random(1), 0, 64), piece(Content::pseudo_random(2), 0, 64));
 }
 
+TEST(Content, CharactersAreThoseOfRfc864) {
+  const auto bytes = piece(Content::chargen(), 0, 2 * 74);
+  EXPECT_EQ(static_cast<char>(bytes[0]), ' ');
+  EXPECT_EQ(static_cast<char>(bytes[71]), 'g');
+  EXPECT_EQ(static_cast<char>(bytes[72]), '\r');
+  EXPECT_EQ(static_cast<char>(bytes[73]), '\n');
+  EXPECT_EQ(static_cast<char>(bytes[74]), '!');
+  // After '~' comes ' '. The pattern has 95 lines; across its end, and its table's, it goes on.
+  const auto later = piece(Content::chargen(), 95 * 74 * 3, 95 * 74 * 20);
+  EXPECT_TRUE(std::ranges::equal(std::span(later).first(148), bytes));
+  EXPECT_TRUE(std::ranges::equal(std::span(later).subspan(95 * 74 * 13, 148), bytes));
+}
+
 TEST(Content, NamesThePositionOfTheFirstWrongByte) {
   const Content content = Content::pseudo_random(7);
   auto bytes = piece(content, 1000, 50000);

@@ -3,7 +3,7 @@
 //
 //   stream_client echo     198.18.0.1 7 --bytes 1G                         both ways, compared
 //   stream_client upload   198.18.0.1 9 --bytes 10G                        to discard
-//   stream_client download 198.18.0.1 19 --bytes 10G                       from chargen
+//   stream_client download 198.18.0.1 19 --bytes 10G                       from chargen, compared
 //   stream_client requests 198.18.0.1 7 --connections 100000 --concurrency 100 --size 64
 //
 // Exit status: 0 when every connection ended as it should, 1 when one did not, 2 wrong usage.
@@ -88,14 +88,15 @@ Result<Report> run(const std::string& mode, Options& options) {
                 .transfer = {.mode = kStreamModes.at(mode),
                              .bytes = options.bytes,
                              .verify = !options.no_verify},
-                .file = std::nullopt,
+                .content = std::nullopt,
                 .seed = options.seed};
   if (!options.file.empty()) {
     auto file = Content::file(options.file);
     if (!file) return fail(file.error().code, file.error().message);
     run.transfer.bytes = *file->size();
-    run.file = std::move(*file);
+    run.content = std::move(*file);
   }
+  if (run.transfer.mode == StreamMode::kDownload) run.content = Content::chargen();
   Report report = run_streams(run, timeout);
   report.mode = mode;
   return report;

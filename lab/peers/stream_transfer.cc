@@ -89,7 +89,7 @@ bool StreamTransfer::receive_once() {
     give_up("unexpected bytes");
     return false;
   }
-  if (options_.verify && options_.mode == StreamMode::kEcho) {
+  if (options_.verify) {
     if (const auto wrong = content_.first_difference(received_, data)) {
       give_up(fmt::format("wrong byte at {}", *wrong));
       return false;

@@ -2,7 +2,7 @@
 //
 //   echo      sends `bytes`, ends its side, expects exactly the same back and then the end
 //   upload    sends `bytes`, ends its side, expects nothing back but the end
-//   download  reads `bytes`, then closes
+//   download  reads `bytes` or a little more, then closes
 //
 // "Sent" means the peer has it: an upload is over only when the peer has answered the end with its
 // own.

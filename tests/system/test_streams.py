@@ -50,3 +50,4 @@ def test_chargen_sends_as_long_as_somebody_reads(server, client, family):
     report = client.run("download", family, CHARGEN, "--bytes", size)
     assert_flawless(report, 1)
     assert report["bytes_received"] >= size
+    assert report["verified"]
