@@ -60,6 +60,15 @@ void SimHost::receive(Link::Frame frame) {
   turn();
 }
 
+void SimHost::receive_burst(std::vector<Link::Frame>& frames) {
+  for (const Link::Frame& frame : frames) {
+    port::RxPacket packet;
+    packet.frame = frame;
+    stack_.on_packet(packet, simulator_.now());
+  }
+  turn();
+}
+
 void SimHost::turn() {
   Time now = simulator_.now();
   stack_.on_timer(now);

@@ -51,6 +51,8 @@ class SimHost {
 
   /// A frame arrives.
   void receive(Link::Frame frame);
+  /// Several arrive before the loop turns. They are gone when this returns.
+  void receive_burst(std::vector<Link::Frame>& frames);
   /// One turn of the loop; also schedules the next.
   void turn();
 

@@ -173,17 +173,17 @@ void Connection::abort() {
 }
 
 void Connection::released() {
-  owned_ = false;
   observer_ = nullptr;
-  events_ = 0;
-  if (done()) return;
   // RFC 1122 §4.2.2.13: closing with data unread tells the peer that it was not taken.
   if (receiver_.readable() > 0 && is_established()) {
     abort();
-    return;
+  } else {
+    shutdown_write();
   }
-  shutdown_write();
-  arm_life_timer(stack_.now());
+  // Only now: a connection that is over and has no owner is destroyed by the next update().
+  owned_ = false;
+  events_ = 0;
+  if (!done()) arm_life_timer(stack_.now());
 }
 
 void Connection::set_nodelay(bool on) {
