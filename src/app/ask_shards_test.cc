@@ -75,7 +75,7 @@ TEST(AskShards, AShardThatDoesNotAnswerIsNamed) {
   std::promise<void> release;
   shards[1]->post([gate = release.get_future().share()] { gate.wait(); });
   const auto answers =
-      ask_shards(shards, [](Worker& worker) { return worker.number(); }, milliseconds(20));
+      ask_shards(shards, [](Worker& worker) { return worker.number(); }, milliseconds(500));
   release.set_value();
   ASSERT_FALSE(answers.has_value());
   EXPECT_EQ(answers.error().message, "shard 1 does not answer");
