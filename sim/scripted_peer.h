@@ -84,6 +84,8 @@ class ScriptedPeer {
   /// Segments sent and not expected yet.
   size_t sent() const { return sent_.size(); }
   void tick(Duration duration);
+  /// Time passes, but the stack gets no turn: its timers are late when the next packet comes.
+  void stall(Duration duration) { simulator_.stall(duration); }
 
   // The application on top of the stack. Every call is followed by a turn of the stack's loop.
   host::Listener& listen(const host::ListenOptions& options);

@@ -31,21 +31,27 @@ class Simulator {
     std::push_heap(events_.begin(), events_.end(), later);
   }
 
+  /// Runs the next event if it is due by `until`; false when none is.
+  bool step(Time until) {
+    if (events_.empty() || events_.front().when > until) return false;
+    std::pop_heap(events_.begin(), events_.end(), later);
+    Event event = std::move(events_.back());
+    events_.pop_back();
+    now_ = std::max(now_, event.when);
+    event.action();
+    return true;
+  }
   /// Runs the events up to `until`, which is the time afterwards. Returns how many.
   uint64_t run(Time until) {
     uint64_t count = 0;
-    while (!events_.empty() && events_.front().when <= until) {
-      std::pop_heap(events_.begin(), events_.end(), later);
-      Event event = std::move(events_.back());
-      events_.pop_back();
-      now_ = event.when;
-      event.action();
-      ++count;
-    }
+    while (step(until)) ++count;
     now_ = std::max(now_, until);
     return count;
   }
   bool idle() const { return events_.empty(); }
+  /// Time passes and nothing runs, as when a machine is too busy; what was due runs late, by the
+  /// next run().
+  void stall(Duration duration) { now_ += duration; }
 
   void trace(ByteSpan bytes) {
     hash_ = siphash13({hash_, static_cast<uint64_t>(now_.time_since_epoch().count())}, bytes);

@@ -118,12 +118,13 @@ std::optional<Transmission> Sender::next_new(const SendLimits& limits, Time now)
   if (!all) {
     // Sender's silly window avoidance (RFC 9293 §3.8.6.2.1): only whole segments, unless the peer's
     // window never was larger than two of what it offers now.
-    if (whole == 0 && peer_room == allowed && allowed > 0 && allowed >= snd_.max_wnd / 2) {
+    if (whole == 0 && peer_room == allowed && allowed > 0 &&
+        (allowed >= snd_.max_wnd / 2 || override_)) {
       whole = allowed;
     }
     allowed = whole;
     fin = false;
-  } else if (allowed != whole && !fin &&
+  } else if (allowed != whole && !fin && !override_ &&
              (limits.cork || (!limits.nodelay && small_end_.after(snd_.una)))) {
     // Nagle (RFC 9293 §3.7.4) as Minshall refined it: a short segment waits only while another
     // short segment is unacknowledged, not behind whole ones.
@@ -144,7 +145,7 @@ void Sender::on_sent(const Transmission& what, const SendLimits& limits, uint32_
                      Resources& res) {
   uint32_t size = what.size + (what.fin ? 1 : 0);
   last_sent_at_ = now;
-  force_ = false;
+  force_ = override_ = false;
   if (phase_ == Phase::kRecovery) prr_out_ += size;
   bool probing = probe_due_;
   probe_due_ = false;

@@ -195,6 +195,7 @@ class Sender {
   bool probe_sent_ : 1 = false;     // and was; its answer is awaited
   bool probe_was_new_ : 1 = false;  // it carried new data
   bool force_ : 1 = false;          // send one segment whatever the window (fast retransmit, RTO)
+  bool override_ : 1 = false;       // send what there is, however short
   bool cwr_pending_ : 1 = false;
   bool ecn_reduced_ : 1 = false;
   bool retransmitted_ts_valid_ : 1 = false;

@@ -4,18 +4,26 @@
 //   kProbe       tail loss probe: the last of a flight got no answer   RFC 8985 §7
 //   kRetransmit  retransmission timeout                                RFC 6298, 8985 §6.3
 //   kPersist     the window is closed and there is something to send   RFC 9293 §3.8.6.1
+//                or it is open, and a short segment was held back long
+//                enough: by cork, or to avoid silly windows             RFC 9293 §3.8.6.2.1
 #include <algorithm>
 
 #include "host/sender.h"
 
 namespace fairlead::host {
+namespace {
+
+/// RFC 9293 §3.8.6.2.1 (4): 0.1 to 1.0 s. Linux uncorks after as long.
+constexpr Duration kOverrideTimeout = milliseconds(200);
+
+}  // namespace
 
 Duration Sender::probe_timeout() const {
   if (!rtt_.has_sample()) return seconds(1);
   Duration pto = 2 * rtt_.srtt();
-  // One segment in flight: its ACK may be held back by the receiver's delayed-ACK timer (§7.2). With
-  // more, ours is a round trip in software: on a fast link the peer's process not being scheduled
-  // for a moment is no loss. Linux allows two timer ticks, which is 8 ms at HZ=250.
+  // One segment in flight: its ACK may be held back by the receiver's delayed-ACK timer (§7.2).
+  // With more, ours is a round trip in software: on a fast link the peer's process not being
+  // scheduled for a moment is no loss. Linux allows two timer ticks, which is 8 ms at HZ=250.
   pto += sent_.total() <= mss_ ? Duration(milliseconds(200)) : Duration(milliseconds(8));
   return pto;
 }
@@ -27,7 +35,8 @@ void Sender::rearm(Time now) {
       timer_ = Timer::kNone;
     } else if (timer_ != Timer::kPersist) {
       timer_ = Timer::kPersist;
-      deadline_ = now + rtt_.rto();
+      deadline_ = now + (snd_.wnd > 0 ? kOverrideTimeout : rtt_.rto());
+      progress_at_ = now;  // until now nobody was waiting for the peer
     }
     return;
   }
@@ -53,6 +62,13 @@ void Sender::rearm(Time now) {
 
 TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
   if (timer_ == Timer::kNone || now < deadline_) return TimerOutcome::kNothing;
+  // An ACK that came in the same burst as the timeout was late to be noticed has moved the
+  // deadline; rearm(), which follows every ACK, says where.
+  if ((timer_ == Timer::kRetransmit && restart_retransmit_) ||
+      (timer_ == Timer::kProbe && restart_probe_)) {
+    timer_ = Timer::kNone;
+    return TimerOutcome::kNothing;
+  }
   Timer fired = std::exchange(timer_, Timer::kNone);
   switch (fired) {
     case Timer::kNone:
@@ -73,6 +89,10 @@ TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
       on_retransmission_timeout(now, res);
       return TimerOutcome::kTransmit;
     case Timer::kPersist:
+      if (snd_.wnd > 0) {
+        override_ = true;
+        return TimerOutcome::kTransmit;
+      }
       // A peer that goes on answering with a closed window is alive, however long it takes; one
       // that does not answer is given up like any other (RFC 9293 §3.8.6.1, RFC 1122 4.2.2.17).
       if (now - progress_at_ >= user_timeout) return TimerOutcome::kTimedOut;
