@@ -40,7 +40,6 @@ Reassembly::Outcome Reassembly::insert(SeqNum seq, ByteSpan payload, RangePool& 
       before->touched = stamp_;
       stored = stored || got > 0;
       seq += got;
-      link = &before->next;
       if (got < want) {
         if (before->bytes.empty()) {
           Range** at = &head_;
