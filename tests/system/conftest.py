@@ -11,6 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lab"))
 
+pytest.register_assert_rewrite("harness")
+
 # pylint: disable=wrong-import-position,redefined-outer-name
 from harness.client import Client
 from harness.lab import FAMILIES, Lab
