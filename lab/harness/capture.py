@@ -39,8 +39,10 @@ def tshark(file: Path, *options: str) -> str:
         # Payload is random: nobody shall see another protocol in it than the port's.
         "tcp.try_heuristic_first": "FALSE",
     }
+    # Port 9 has no dissector of its own; the client's port might name one.
+    decode = ["-d", "tcp.port==9,echo"]
     settings = [word for name, value in preferences.items() for word in ("-o", f"{name}:{value}")]
-    return run(["tshark", "-n", "-r", file, *settings, *options], timeout=300).stdout
+    return run(["tshark", "-n", "-r", file, *decode, *settings, *options], timeout=300).stdout
 
 
 def expert_messages(file: Path) -> dict[tuple[str, str], int]:

@@ -32,21 +32,24 @@ class KernelServer:
 
 
 class FairleadServer:
-    """`fairlead run`, with a configuration of its own."""
+    """`fairlead run`, with a configuration of its own.
 
-    def __init__(self, lab: Lab, binaries: Path, scratch: Path, before=()):
+    more: lines of configuration, interface: what stands in its block, before: words that run it."""
+
+    def __init__(self, lab: Lab, binaries: Path, scratch: Path, before=(), more: str = "",
+                 interface: str = ""):
         self.lab = lab
         self.binary = binaries / "src/app/fairlead"
         self.before = before
         self.scratch = scratch
         self.control_socket = scratch / "control.sock"
         self.config = scratch / "fairlead.conf"
-        self.config.write_text(self.default_config())
+        self.config.write_text(self.default_config(interface) + more)
         self.process: Process | None = None
         self.start()
 
-    def default_config(self) -> str:
-        lines = ["interface fairlead", f"control_socket {self.control_socket}"]
+    def default_config(self, interface: str) -> str:
+        lines = [f"interface fairlead {{ {interface} }}", f"control_socket {self.control_socket}"]
         for address in FAIRLEAD_ADDRESS.values():
             for port, mode in MODES.items():
                 block = "" if mode == "echo" else f" {{ {mode} }}"

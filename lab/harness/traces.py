@@ -43,8 +43,10 @@ def bpf_orphans() -> set[tuple[str, int]]:
     return objects
 
 
-def runtime_files() -> set[Path]:
-    return set(Path("/run/fairlead").glob("*"))
+def lock_files(lab: Lab) -> list[Path]:
+    """Those of interfaces of the lab's Fairlead host; their names hold the namespace's inode."""
+    inode = Path(f"/run/netns/{lab.prefix}-fairlead").stat().st_ino
+    return list(Path("/run/fairlead").glob(f"*-{inode}-*"))
 
 
 class Traces:
@@ -53,11 +55,10 @@ class Traces:
     def __init__(self, lab: Lab):
         self.lab = lab
         self.orphans = bpf_orphans()
-        self.files = runtime_files()
 
     def assert_none(self) -> None:
         assert attached(self.lab) == []
-        assert runtime_files() <= self.files
+        assert lock_files(self.lab) == []
         # The kernel frees programs after a grace period.
         deadline = time.monotonic() + 10
         while (left := bpf_orphans() - self.orphans) and time.monotonic() < deadline:

@@ -11,6 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lab"))
 
+pytest.register_assert_rewrite("harness")
+
 # pylint: disable=wrong-import-position,redefined-outer-name
 from harness.client import Client
 from harness.lab import FAMILIES, Lab
@@ -80,11 +82,9 @@ def plain_lab() -> Lab:
 
 @pytest.fixture
 def any_lab(request) -> Lab:
-    """The lab of the test, whichever of the above it asks for."""
-    for name in ("each_lab", "plain_lab"):
-        if name in request.fixturenames:
-            return request.getfixturevalue(name)
-    return request.getfixturevalue("lab")
+    """The lab of the test: the fixture it asks for whose name ends in _lab, or lab."""
+    names = [n for n in request.fixturenames if n.endswith("_lab") and n != "any_lab"]
+    return request.getfixturevalue(names[0] if names else "lab")
 
 
 @pytest.fixture

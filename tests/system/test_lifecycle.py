@@ -58,6 +58,8 @@ def test_while_it_is_dead_the_kernel_answers_for_it(lab, binaries, tmp_path, cli
     assert attached(lab) == []
     report = client.run("echo", "ipv4", ECHO)
     assert report["failures"] == {"connect ECONNREFUSED": 1}
+    server.start()
+    assert server.stop() == 0
 
 
 def test_it_can_start_and_stop_many_times(lab, binaries, tmp_path, traces, client):

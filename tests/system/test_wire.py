@@ -22,6 +22,8 @@ ALLOWED = [
     ("Note", r"ACK to a TCP Zero Window Probe"),
     # The client stops reading chargen by closing with bytes unread: RFC 2525 §2.17 asks for it.
     ("Warn", r"Connection reset \(RST\)"),
+    # The kernel's; that it is not Fairlead's was checked before.
+    ("Warn", r"TCP Checksum 0xffff instead of 0x0000"),
     # The client's port comes round again after TIME_WAIT was reused (RFC 6191).
     ("Note", r"A new tcp session is started with the same ports"),
 ]

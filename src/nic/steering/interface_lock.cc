@@ -18,6 +18,12 @@ namespace {
 constexpr int kMaxAttempts = 16;
 
 std::unexpected<Error> lock_failed(const std::string& path, const char* what) {
+  if (errno == EACCES || errno == EPERM) {
+    return fail(Errc::kPermission,
+                fmt::format("{}: {}: {}; taking an interface needs CAP_NET_ADMIN, CAP_NET_RAW and "
+                            "CAP_BPF, and this file to be writable (run as root)",
+                            path, what, std::strerror(errno)));
+  }
   return fail(errc_from_errno(errno), fmt::format("{}: {}: {}", path, what, std::strerror(errno)));
 }
 

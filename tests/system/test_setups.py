@@ -1,0 +1,44 @@
+"""Other ways to set Fairlead up: several shards, the receive ring, NewReno."""
+
+import pytest
+from harness.client import assert_flawless, assert_intact
+from harness.servers import CHARGEN, DISCARD, ECHO, FairleadServer
+
+MIB = 1 << 20
+
+SETUPS = {
+    "two shards": {"more": "shards 2\n"},
+    "receive ring": {"interface": "receive_mode ring"},
+    "two shards, receive ring": {"more": "shards 2\n", "interface": "receive_mode ring"},
+    "newreno": {"more": "tcp { congestion newreno }\n"},
+    "small buffers": {"more": "tcp { send_buffer 4096 4096; receive_buffer 4096 4096 }\n"},
+}
+
+
+@pytest.fixture(params=SETUPS.values(), ids=SETUPS.keys())
+def fairlead(request, any_lab, binaries, tmp_path):
+    running = FairleadServer(any_lab, binaries, tmp_path, **request.param)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.mark.usefixtures("each_lab", "fairlead")
+def test_streams_and_connections_work(client, family):
+    assert_intact(client.run("echo", family, ECHO, "--bytes", 32 * MIB), 1, 32 * MIB)
+    assert_intact(client.run("echo", family, ECHO, "--bytes", 50000, "--connections", 200), 200,
+                  50000)
+    assert_flawless(client.run("upload", family, DISCARD, "--bytes", 32 * MIB), 1)
+    assert_flawless(client.run("download", family, CHARGEN, "--bytes", 32 * MIB), 1)
+    assert_flawless(client.run("requests", family, ECHO, "--connections", 5000, "--concurrency",
+                               100), 5000)
+
+
+def test_both_of_two_shards_get_connections(lab, binaries, tmp_path, client):
+    server = FairleadServer(lab, binaries, tmp_path, more="shards 2\n")
+    try:
+        assert_flawless(client.run("requests", "ipv4", ECHO, "--connections", 200,
+                                   "--concurrency", 10), 200)
+        received = [port["rx_packets"] for port in server.show_json("stats")["ports"]]
+        assert len(received) == 2 and min(received) > 100, received
+    finally:
+        server.stop()
