@@ -2,8 +2,8 @@
 // preset runs this under AddressSanitizer), nothing may be left over, and everything is counted.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "host/packet_builder.h"
 #include "sim/frame_cutter.h"
@@ -45,7 +45,7 @@ class GarbageFlood : public testing::Test {
   void deliver(ByteSpan frame) {
     // At its exact size, so that one byte too far is seen.
     auto exact = std::make_unique<uint8_t[]>(frame.size());
-    std::memcpy(exact.get(), frame.data(), frame.size());
+    std::copy(frame.begin(), frame.end(), exact.get());
     port::RxPacket packet;
     packet.frame = {exact.get(), frame.size()};
     host_.stack().on_packet(packet, simulator_.now());
