@@ -83,9 +83,14 @@ TEST(AskShards, AShardThatDoesNotAnswerIsNamed) {
 
 TEST(AskShards, AShardWithNoRoomForAQuestionIsNamed) {
   auto shards = workers(2);
+  std::promise<void> busy;
   std::promise<void> release;
-  const auto gate = release.get_future().share();
-  while (shards[1]->post([gate] { gate.wait(); })) {
+  shards[1]->post([&busy, gate = release.get_future().share()] {
+    busy.set_value();
+    gate.wait();
+  });
+  busy.get_future().wait();  // from here on the thread takes nothing out of its queue
+  while (shards[1]->post([] {})) {
   }
   const auto answers =
       ask_shards(shards, [](Worker& worker) { return worker.number(); }, seconds(10));
