@@ -1,8 +1,9 @@
 // Congestion control: how much may be in flight (RFC 5681), behind one small interface.
 //
-// CongestionControl owns cwnd and ssthresh, slow start (with HyStart++), restart after idle and the
-// undo of a reduction that proved spurious. What differs between algorithms is growth in congestion
-// avoidance and the factor of decrease; that part is NewReno or Cubic, held by value.
+// CongestionControl owns cwnd and ssthresh, slow start, restart after idle and the undo of a
+// reduction that proved spurious. What differs between algorithms is growth in congestion avoidance
+// and the factor of decrease; that part is NewReno or Cubic. Until the first slow start ends, which
+// HyStart++ watches over, neither has anything to remember: one place holds whichever is at work.
 //
 // Loss detection and recovery are not here: Sender tells on_congestion_event() once per recovery
 // episode, and during recovery proportional rate reduction, not this class, meters the sending.
@@ -46,18 +47,19 @@ class Cubic {
  public:
   uint32_t grow(uint32_t cwnd, uint32_t mss, const AckSample& ack);
   uint32_t reduce(uint32_t cwnd, uint32_t flight, uint32_t mss);
-  void on_idle(Duration idle) {
-    if (epoch_start_ != Time{}) epoch_start_ += idle;  // §4.2: idle time does not count
-  }
-  void on_timeout() { epoch_start_ = Time{}; }
+  void on_idle(Duration idle) { epoch_start_ += to_ms(idle); }  // §4.2: idle time does not count
+  void on_timeout() { in_epoch_ = false; }
 
  private:
-  Time epoch_start_{};  // of the current congestion avoidance stage; Time{}: none yet
-  float w_max_ = 0;     // window just before the last reduction
-  float k_ = 0;         // seconds from epoch_start_ until the cubic reaches w_max_
-  float w_est_ = 0;     // what Reno would have
+  static uint32_t to_ms(Duration d) { return static_cast<uint32_t>(d / milliseconds(1)); }
+
+  uint32_t epoch_start_ = 0;  // of the current congestion avoidance stage, ms, modulo 2^32
+  float w_max_ = 0;           // window just before the last reduction
+  float k_ = 0;               // seconds from epoch_start_ until the cubic reaches w_max_
+  float w_est_ = 0;           // what Reno would have
   float cwnd_prior_ = 0;
   float fraction_ = 0;  // bytes of growth not yet added to cwnd
+  bool in_epoch_ = false;
 };
 
 class CongestionControl {
@@ -68,10 +70,7 @@ class CongestionControl {
   uint32_t cwnd() const { return cwnd_; }
   uint32_t ssthresh() const { return ssthresh_; }
   bool in_slow_start() const { return cwnd_ < ssthresh_; }
-  CongestionAlgorithm algorithm() const {
-    return std::holds_alternative<Cubic>(algorithm_) ? CongestionAlgorithm::kCubic
-                                                     : CongestionAlgorithm::kNewReno;
-  }
+  CongestionAlgorithm algorithm() const { return algorithm_; }
 
   /// The path's segment size changed.
   void set_mss(uint32_t mss) { mss_ = mss; }
@@ -86,21 +85,30 @@ class CongestionControl {
   /// Recovery is over: the window continues from ssthresh.
   void on_recovery_exit();
   /// The last reduction answered reordering or delay, not loss (RFC 4015): takes it back.
-  void undo();
+  void undo(SeqNum nxt);
   /// Nothing was sent for `idle` > RTO: restart from the initial window (RFC 5681 §4.1).
   void on_idle(Duration idle, SeqNum nxt);
 
  private:
   static constexpr uint32_t kInfinite = 0x7fffffff;
+  static constexpr uint32_t kMaxWindow = 1u << 30;  // RFC 7323 §2.3: no peer offers more
   uint32_t initial_window() const;
+  void leave_first_slow_start();
+  /// Calls f(NewReno& or Cubic&). Precondition: the first slow start is over.
+  template <typename F>
+  auto with_algorithm(F f) {
+    if (algorithm_ == CongestionAlgorithm::kNewReno) return f(std::get<NewReno>(growth_));
+    return f(std::get<Cubic>(growth_));
+  }
 
   uint32_t cwnd_ = 0;
   uint32_t ssthresh_ = kInfinite;
   uint32_t mss_ = 536;
   uint32_t undo_cwnd_ = 0;  // 0: nothing to undo
   uint32_t undo_ssthresh_ = 0;
-  HyStart hystart_;
-  std::variant<Cubic, NewReno> algorithm_;
+  std::variant<HyStart, NewReno, Cubic> growth_{
+      HyStart(SeqNum())};  // HyStart iff ssthresh_ is infinite
+  CongestionAlgorithm algorithm_ = CongestionAlgorithm::kCubic;
 };
 
 }  // namespace fairlead::host

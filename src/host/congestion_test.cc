@@ -75,7 +75,7 @@ TEST(CongestionControl, ATimeoutLeavesOneSegmentAndUndoGivesTheWindowBack) {
   cc.on_timeout(10 * kMss, true);
   EXPECT_EQ(cc.cwnd(), kMss);
   EXPECT_EQ(cc.ssthresh(), 7 * kMss);
-  cc.undo();
+  cc.undo(SeqNum(0));
   EXPECT_EQ(cc.cwnd(), 10 * kMss);
   EXPECT_FALSE(cc.ssthresh() < 10 * kMss);
 }

@@ -64,7 +64,7 @@ void Connection::open_passive(const Segment& syn, SeqNum iss, Listener& listener
   negotiate(syn);
   ecn_ = options_->ecn && syn.has(wire::tcp_flag::kEce) && syn.has(wire::tcp_flag::kCwr);
   receiver_.start(syn.seq, options_->receive_buffer_min, window_scaling_ ? own_shift() : 0);
-  receiver_.peer_uses_sack = sack_;
+  receiver_.set_peer_uses_sack(sack_);
   sender_.vars().wnd = sender_.vars().max_wnd = syn.window;  // a SYN's window is never scaled
   syn_due_ = true;
   set_state(State::kSynReceived);
@@ -210,7 +210,7 @@ ConnectionInfo Connection::info() const {
   info.rto = sender_.rtt().rto();
   info.cwnd = sender_.congestion().cwnd();
   info.ssthresh = sender_.congestion().ssthresh();
-  info.in_flight = sender_.sent().in_flight();
+  info.in_flight = sender_.in_flight();
   info.send_queue = sender_.queued();
   info.receive_queue = receiver_.readable();
   info.send_window = sender_.vars().wnd;

@@ -85,12 +85,8 @@ struct ConnectionInfo {
 
 struct OutputTag {};
 struct EventTag {};
-struct AcceptTag {};
 
-class Connection : public TimerNode,
-                   public ListHook<OutputTag>,
-                   public ListHook<EventTag>,
-                   public ListHook<AcceptTag> {
+class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook<EventTag> {
  public:
   const FourTuple& tuple() const { return tuple_; }
   State state() const { return state_; }
@@ -129,7 +125,7 @@ class Connection : public TimerNode,
 
  private:
   static constexpr Duration kRefusedInterval = milliseconds(500);  // as Linux
-  static constexpr uint8_t kSynAckTries = 5;  // as Linux: 31 s
+  static constexpr uint8_t kSynAckTries = 5;                       // as Linux: 31 s
 
   friend class Stack;
   friend class Listener;
@@ -201,12 +197,11 @@ class Connection : public TimerNode,
   PathEntry* path_;
 
   Sender sender_;
-  Receiver receiver_;
+  [[no_unique_address]] Receiver receiver_;
 
   Time ack_deadline_ = Time::max();   // delayed ACK
   Time life_deadline_ = Time::max();  // handshake, keep-alive, FIN-WAIT-2: one at a time
   Time heard_at_{};                   // last segment from the peer
-  Time syn_sent_at_{};                // first transmission of our SYN
   uint32_t ts_offset_ = 0;            // of our timestamp clock (RFC 7323 §5.4)
   uint32_t ts_recent_ = 0;            // RFC 7323 §4.3
   SeqNum last_ack_sent_;
@@ -229,5 +224,7 @@ class Connection : public TimerNode,
   bool borrowing_ : 1 = false;  // in Stack::borrowers_
   bool blocked_ : 1 = false;    // the application saw writable() == 0
 };
+// The promise to whoever sizes a machine for idle connections: state, buffers apart.
+static_assert(sizeof(Connection) <= 512);
 
 }  // namespace fairlead::host

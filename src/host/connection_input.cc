@@ -78,7 +78,7 @@ void Connection::on_syn_sent_segment(Segment& segment, Time now) {
   if (!segment.syn()) return;
   negotiate(segment);
   receiver_.start(segment.seq, options_->receive_buffer_min, window_scaling_ ? own_shift() : 0);
-  receiver_.peer_uses_sack = sack_;
+  receiver_.set_peer_uses_sack(sack_);
   snd.wnd = snd.max_wnd = segment.window;
   heard_at_ = now;
   if (segment.ack_flag()) {
@@ -102,13 +102,13 @@ void Connection::complete_handshake(Segment& segment, Time now) {
   snd.wl2 = segment.ack;
   snd.wnd = uint32_t{segment.window} << (segment.syn() ? 0 : send_shift_);
   snd.max_wnd = std::max(snd.max_wnd, snd.wnd);
-  update_mss(now);
-  sender_.establish(options_->congestion, mss_, sack_, now);
   if (handshake_tries_ <= 1) {
-    sender_.rtt().sample(now - syn_sent_at_, now);
+    sender_.rtt().sample(now - sender_.last_sent_at(), now);
   } else {
     sender_.rtt().note_handshake_timeout();
   }
+  update_mss(now);
+  sender_.establish(options_->congestion, mss_, sack_, now);
   syn_due_ = false;
   handshake_tries_ = 0;
   set_state(State::kEstablished);

@@ -107,7 +107,7 @@ bool Connection::emit_syn(port::PacketBurst& burst, Time now) {
   if (state_ == State::kSynReceived) header.flags |= kAck;
   if (ecn_) header.flags |= state_ == State::kSynReceived ? kEce : (kEce | kCwr);
   if (handshake_tries_ == 0) {
-    syn_sent_at_ = now;
+    sender_.on_syn_sent(now);
     sender_.vars().nxt = sender_.vars().iss + 1;
   } else {
     ++stack_.resources().counters.retransmitted_segments;

@@ -107,7 +107,7 @@ void Connection::on_keepalive_timer(Time now) {
 
 void Connection::detect_black_hole(Time now) {
   // RFC 4821 §7.6.4 style: full-sized segments vanish, no ICMP says why. Smaller ones may pass.
-  if (sender_.timeouts() < kBlackHoleTimeouts || sender_.sent().total() < mss_) return;
+  if (sender_.timeouts() < kBlackHoleTimeouts || sender_.outstanding() < mss_) return;
   bool v4 = tuple_.remote.address.is_v4();
   uint16_t mtu = stack_.paths().mtu(*path_, now);
   uint16_t next =

@@ -16,11 +16,8 @@ namespace fairlead::host {
 
 class HyStart {
  public:
-  /// Starts measuring a new slow start; a round ends when `round_end` (snd.nxt) is acknowledged.
-  void start(SeqNum round_end) {
-    *this = HyStart{};
-    round_end_ = round_end;
-  }
+  /// A slow start begins; its first round ends when `round_end` (snd.nxt) is acknowledged.
+  explicit HyStart(SeqNum round_end) : round_end_(round_end) {}
 
   /// One ACK in slow start. `rtt` is zero when this ACK gave no sample.
   void on_ack(SeqNum ack, SeqNum nxt, Duration rtt) {

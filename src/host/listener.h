@@ -28,6 +28,7 @@ class Listener : public ListHook<EventTag> {
     --pending_;
     connection->listener_ = nullptr;
     connection->owned_ = true;
+    connection->events_ = 0;  // the accessors show what happened so far
     return connection;
   }
   size_t pending() const { return pending_; }
@@ -41,9 +42,9 @@ class Listener : public ListHook<EventTag> {
   ListenOptions options_;
   const SocketOptions& socket_;
   Observer* observer_ = nullptr;
-  IntrusiveList<Connection, AcceptTag> queue_;
-  size_t pending_ = 0;     // in queue_
-  size_t handshakes_ = 0;  // in SYN-RECEIVED
+  IntrusiveList<Connection, EventTag> queue_;  // nobody observes them yet: the hook is free
+  size_t pending_ = 0;                         // in queue_
+  size_t handshakes_ = 0;                      // in SYN-RECEIVED
 };
 
 }  // namespace fairlead::host

@@ -4,11 +4,29 @@
 
 namespace fairlead::host {
 
-void Rack::on_delivered(const SentRun& run, Time now, const RttEstimator& rtt, bool spurious) {
+void ReorderingWindow::on_dsack(SeqNum una, SeqNum nxt) {
+  if (dsack_round_valid_ && una.before(dsack_round_)) return;
+  dsack_round_ = nxt;
+  dsack_round_valid_ = true;
+  window_mult_ = static_cast<uint8_t>(std::min(window_mult_ + 1, 255));
+  persist_ = kPersist;
+}
+
+void ReorderingWindow::on_recovery_end() {
+  if (persist_ > 0 && --persist_ == 0) window_mult_ = 1;
+}
+
+Duration ReorderingWindow::get(const RttEstimator& rtt, bool dup_thresh_reached) const {
+  if (!reordering_seen_ && dup_thresh_reached) return Duration::zero();
+  return std::min<Duration>(rtt.min_rtt() / 4 * window_mult_, rtt.srtt());
+}
+
+void Rack::on_delivered(const SentRun& run, Time now, const RttEstimator& rtt, bool spurious,
+                        ReorderingWindow& window) {
   Duration sample = now - run.sent_at;
   if (!run.retransmitted) {
     // Step 3: something below the highest delivery arrives without having been sent again.
-    if (valid_ && run.end().before(fack_)) reordering_seen_ = true;
+    if (valid_ && run.end().before(fack_)) window.on_reordering();
   } else if (spurious || sample < rtt.min_rtt()) {
     return;  // this acknowledges an earlier transmission
   }
@@ -22,28 +40,11 @@ void Rack::on_delivered(const SentRun& run, Time now, const RttEstimator& rtt, b
   valid_ = true;
 }
 
-void Rack::on_dsack(SeqNum una, SeqNum nxt) {
-  if (dsack_round_valid_ && una.before(dsack_round_)) return;
-  dsack_round_ = nxt;
-  dsack_round_valid_ = true;
-  window_mult_ = static_cast<uint8_t>(std::min(window_mult_ + 1, 255));
-  persist_ = kPersist;
-}
-
-void Rack::on_recovery_end() {
-  if (persist_ > 0 && --persist_ == 0) window_mult_ = 1;
-}
-
-Duration Rack::reordering_window(const RttEstimator& rtt, bool dup_thresh_reached) const {
-  if (!reordering_seen_ && dup_thresh_reached) return Duration::zero();
-  return std::min<Duration>(rtt.min_rtt() / 4 * window_mult_, rtt.srtt());
-}
-
-std::optional<Time> Rack::detect_losses(SentList& list, Time now, const RttEstimator& rtt,
-                                        bool dup_thresh_reached) {
+std::optional<Time> Rack::detect_losses(SentList& list, Time now,
+                                        Duration reordering_window) const {
   if (!valid_) return std::nullopt;
   std::optional<Time> earliest;
-  Duration patience = latest_rtt() + reordering_window(rtt, dup_thresh_reached);
+  Duration patience = microseconds(rtt_us_) + reordering_window;
   for (SentRun& run : list.runs()) {
     if (!run.in_flight() || !sent_before_latest(run)) continue;
     Time due = run.sent_at + patience;

@@ -22,7 +22,7 @@ void Receiver::clear(Resources& res) {
 void Receiver::note_duplicate(SeqNum left, SeqNum right, Resources& res) {
   ++res.counters.duplicate_segments;
   ack_due_ = true;
-  if (peer_uses_sack && left.before(right)) {
+  if (peer_uses_sack_ && left.before(right)) {
     dsack_ = wire::SackBlock{left, right};
   } else if (extra_acks_ < kMaxExtraAcks) {
     ++extra_acks_;
@@ -92,7 +92,7 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
   } else if (!payload.empty()) {
     ++res.counters.out_of_order_segments;
     ack_due_ = true;  // RFC 5681 §4.2
-    if (!peer_uses_sack && extra_acks_ < kMaxExtraAcks) ++extra_acks_;
+    if (!peer_uses_sack_ && extra_acks_ < kMaxExtraAcks) ++extra_acks_;
     switch (reassembly_.insert(seq, payload, res.ranges, res.chunks)) {
       case Reassembly::Outcome::kStored:
         break;

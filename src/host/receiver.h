@@ -81,7 +81,7 @@ class Receiver {
   bool owes_duplicate_acks() const { return extra_acks_ > 1; }
   bool has_sack() const { return dsack_.has_value() || !reassembly_.empty(); }
 
-  bool peer_uses_sack = false;
+  void set_peer_uses_sack(bool on) { peer_uses_sack_ = on; }
 
  private:
   static constexpr uint8_t kQuickAcks = 16;     // at the start: the peer is in slow start
@@ -91,21 +91,22 @@ class Receiver {
   void note_duplicate(SeqNum left, SeqNum right, Resources& res);
   void store_in_order(ByteSpan payload, Resources& res);
 
-  ByteChain queue_;
+  [[no_unique_address]] ByteChain queue_;
   BorrowedSpans::List borrowed_;
-  Reassembly reassembly_;
+  uint32_t limit_ = 0;
+  [[no_unique_address]] Reassembly reassembly_;
+  uint16_t segment_size_ = 536;  // largest payload per segment seen
   SeqNum nxt_, irs_;
   SeqNum edge_;
   SeqNum fin_seq_;
-  uint32_t limit_ = 0;
   uint32_t measured_ = 0;  // bytes read since measure_start_
   Time measure_start_{};
   std::optional<wire::SackBlock> dsack_;
-  uint16_t segment_size_ = 536;  // largest payload per segment seen
   uint8_t unacked_segments_ = 0;
   uint8_t quick_acks_ = kQuickAcks;
   uint8_t extra_acks_ = 0;
   uint8_t shift_ = 0;
+  bool peer_uses_sack_ : 1 = false;
   bool ack_due_ : 1 = false;
   bool fin_seen_ : 1 = false;  // at fin_seq_, perhaps behind a gap
   bool fin_received_ : 1 = false;

@@ -6,6 +6,7 @@
 #include "host/byte_chain.h"
 #include "host/config.h"
 #include "host/counters.h"
+#include "host/flight.h"
 #include "host/reassembly.h"
 #include "host/sent_list.h"
 
@@ -14,6 +15,7 @@ namespace fairlead::host {
 struct Resources {
   const StackConfig& config;
   ChunkPool chunks;
+  FlightPool flights;
   SentRunPool runs;
   RangePool ranges;
   BorrowedSpans borrowed;

@@ -47,9 +47,10 @@ class RttEstimator {
       rttvar_us_ += ((error < 0 ? -error : error) - rttvar_us_) / 4;
       srtt_us_ = std::max(1, srtt_us_ + error / 8);
     }
-    if (min_rtt_us_ == 0 || us <= min_rtt_us_ || now - min_rtt_at_ > kMinRttWindow) {
+    const auto now_s = static_cast<uint32_t>(now.time_since_epoch() / seconds(1));
+    if (min_rtt_us_ == 0 || us <= min_rtt_us_ || seconds(now_s - min_rtt_at_s_) > kMinRttWindow) {
       min_rtt_us_ = us;
-      min_rtt_at_ = now;
+      min_rtt_at_s_ = now_s;
     }
     backoff_ = 0;
   }
@@ -65,9 +66,9 @@ class RttEstimator {
   int32_t srtt_us_ = 0;
   int32_t rttvar_us_ = 0;
   int32_t min_rtt_us_ = 0;
+  uint32_t min_rtt_at_s_ = 0;  // seconds, modulo 2^32
   uint8_t backoff_ = 0;
   bool handshake_timed_out_ = false;
-  Time min_rtt_at_{};
 };
 
 }  // namespace fairlead::host

@@ -70,7 +70,7 @@ class SendQueue {
   }
 
  private:
-  ByteChain chain_;
+  [[no_unique_address]] ByteChain chain_;
   SeqNum first_;
   const Chunk* cursor_ = nullptr;  // the chunk the last range ended in; nullptr: unknown
   SeqNum cursor_seq_;              // sequence number of its first byte

@@ -7,7 +7,6 @@ namespace fairlead::host {
 
 void Sender::start(SeqNum iss) {
   snd_.iss = snd_.una = snd_.nxt = iss;
-  recovery_point_ = small_end_ = probe_end_ = ecn_point_ = first_retransmit_ = iss;
   queue_.start(iss + 1);
 }
 
@@ -20,7 +19,11 @@ void Sender::establish(CongestionAlgorithm algorithm, uint32_t mss, bool sack, T
 
 void Sender::clear(Resources& res) {
   queue_.clear(res.chunks);
-  sent_.clear(res.runs);
+  if (flight_ != nullptr) {
+    flight_->sent.clear(res.runs);
+    phase_ = Phase::kOpen;
+    end_flight(res);
+  }
   timer_ = Timer::kNone;
 }
 
@@ -31,15 +34,18 @@ uint32_t Sender::room(const SocketOptions& options) const {
 }
 
 uint32_t Sender::in_flight() const {
-  uint32_t flight = sent_.in_flight();
+  if (flight_ == nullptr) return 0;
+  uint32_t flight = flight_->sent.in_flight();
   // Without SACK each duplicate ACK says that one more segment has left the network (RFC 5681
   // §3.2 (4)), though not which.
-  uint32_t left = sack_ ? 0 : std::min<uint32_t>(flight, uint32_t{dup_acks_} * mss_);
+  uint32_t left = sack_ ? 0 : std::min<uint32_t>(flight, uint32_t{flight_->dup_acks} * mss_);
   return flight - left;
 }
 
 std::optional<Transmission> Sender::next(const SendLimits& limits, Time now) {
-  if (std::optional<Transmission> lost = next_lost(limits)) return lost;
+  if (flight_ != nullptr) {
+    if (std::optional<Transmission> lost = next_lost(limits)) return lost;
+  }
   if (probe_due_) return next_probe(limits);
   return next_new(limits, now);
 }
@@ -61,7 +67,7 @@ std::optional<Transmission> Sender::retransmit(SeqNum start, uint32_t size,
 }
 
 std::optional<Transmission> Sender::next_lost(const SendLimits& limits) {
-  SentRun* run = sent_.first_lost();
+  SentRun* run = flight_->sent.first_lost();
   if (run == nullptr) return std::nullopt;
   uint32_t flight = in_flight();
   uint32_t allowed = window() > flight ? window() - flight : 0;
@@ -76,7 +82,7 @@ std::optional<Transmission> Sender::next_probe(const SendLimits& limits) {
   // RFC 8985 §7.3: new data if there is any and the peer takes it, else the last segment again.
   uint32_t unsent =
       queue_.end().after(snd_.nxt) ? static_cast<uint32_t>(queue_.end() - snd_.nxt) : 0;
-  auto used = static_cast<uint32_t>(snd_.nxt - snd_.una);
+  uint32_t used = outstanding();
   if (unsent > 0 && snd_.wnd > used) {
     Transmission what;
     what.seq = snd_.nxt;
@@ -85,11 +91,11 @@ std::optional<Transmission> Sender::next_probe(const SendLimits& limits) {
     what.push = what.size == unsent;
     return what;
   }
-  if (sent_.empty()) {
+  if (flight_ == nullptr) {
     probe_due_ = false;
     return std::nullopt;
   }
-  const SentRun& last = sent_.runs().back();
+  const SentRun& last = flight_->sent.runs().back();
   uint32_t size = std::min(last.size, limits.mss);
   return retransmit(last.end() - size, size, limits);
 }
@@ -100,16 +106,18 @@ std::optional<Transmission> Sender::next_new(const SendLimits& limits, Time now)
   bool fin = fin_queued_ && !fin_sent();
   if (unsent == 0 && !fin) return std::nullopt;
 
-  if (sent_.empty() && now - last_sent_at_ > rtt_.rto() && phase_ == Phase::kOpen) {
+  if (flight_ == nullptr && now - last_sent_at_ > rtt_.rto()) {
     cc_.on_idle(now - last_sent_at_, snd_.nxt);
     last_sent_at_ = now;
   }
-  auto used = static_cast<uint32_t>(snd_.nxt - snd_.una);
+  uint32_t used = outstanding();
   uint32_t peer_room = snd_.wnd > used ? snd_.wnd - used : 0;
   uint32_t flight = in_flight();
   uint32_t cwnd_room = window() > flight ? window() - flight : 0;
   // RFC 3042, limited transmit: the first two duplicate ACKs let one new segment out each.
-  if (phase_ == Phase::kOpen && !sack_ && dup_acks_ <= 2) cwnd_room += dup_acks_ * limits.mss;
+  if (flight_ != nullptr && phase_ == Phase::kOpen && !sack_ && flight_->dup_acks <= 2) {
+    cwnd_room += flight_->dup_acks * limits.mss;
+  }
 
   uint32_t allowed = std::min({unsent, peer_room, cwnd_room, limits.max_payload});
   bool all = allowed == unsent;
@@ -125,7 +133,8 @@ std::optional<Transmission> Sender::next_new(const SendLimits& limits, Time now)
     allowed = whole;
     fin = false;
   } else if (allowed != whole && !fin && !override_ &&
-             (limits.cork || (!limits.nodelay && small_end_.after(snd_.una)))) {
+             (limits.cork ||
+              (!limits.nodelay && flight_ != nullptr && flight_->small_end.after(snd_.una)))) {
     // Nagle (RFC 9293 §3.7.4) as Minshall refined it: a short segment waits only while another
     // short segment is unacknowledged, not behind whole ones.
     allowed = whole;
@@ -146,59 +155,74 @@ void Sender::on_sent(const Transmission& what, const SendLimits& limits, uint32_
   uint32_t size = what.size + (what.fin ? 1 : 0);
   last_sent_at_ = now;
   force_ = override_ = false;
-  if (phase_ == Phase::kRecovery) prr_out_ += size;
+  if (phase_ == Phase::kRecovery) flight_->prr_out += size;
   bool probing = probe_due_;
   probe_due_ = false;
   if (what.retransmission) {
     res.counters.retransmitted_segments += (what.size + limits.mss - 1) / limits.mss;
-    if (phase_ != Phase::kOpen && !retransmitted_ts_valid_) {
-      retransmitted_ts_valid_ = true;
-      first_retransmit_ts_ = ts_now;
-      first_retransmit_ = what.seq;
+    if (phase_ != Phase::kOpen && !flight_->first_retransmit_valid) {
+      flight_->first_retransmit_valid = true;
+      flight_->first_retransmit_ts = ts_now;
+      flight_->first_retransmit = what.seq;
     }
-    for (SentRun& run : sent_.runs()) {
+    SentList& sent = flight_->sent;
+    for (SentRun& run : sent.runs()) {
       if (run.end().at_or_before(what.seq)) continue;
       if (run.start.at_or_after(what.seq + size)) break;
-      if (run.start.before(what.seq) && sent_.split(run, what.seq, res.runs)) continue;
-      if (run.end().after(what.seq + size)) sent_.split(run, what.seq + size, res.runs);
-      if (!run.sacked) sent_.mark_retransmitted(run, now);
+      if (run.start.before(what.seq) && sent.split(run, what.seq, res.runs)) continue;
+      if (run.end().after(what.seq + size)) sent.split(run, what.seq + size, res.runs);
+      if (!run.sacked) sent.mark_retransmitted(run, now);
     }
   } else {
-    if (sent_.empty()) progress_at_ = now;
-    sent_.append(snd_.nxt, size, now, res.runs);
+    if (flight_ == nullptr) {
+      flight_ = res.flights.create(snd_.una);
+      progress_at_ = now;
+    }
+    flight_->sent.append(snd_.nxt, size, now, res.runs);
     snd_.nxt += size;
     restart_probe_ = true;
     res.counters.bytes_sent += what.size;
-    if (what.size % limits.mss != 0) small_end_ = snd_.nxt;
+    if (what.size % limits.mss != 0) flight_->small_end = snd_.nxt;
   }
   if (probing) {
-    probe_sent_ = true;
-    probe_was_new_ = !what.retransmission;
-    probe_end_ = snd_.nxt;
+    flight_->probe_sent = true;
+    flight_->probe_was_new = !what.retransmission;
+    flight_->probe_end = snd_.nxt;
   }
+}
+
+void Sender::end_flight(Resources& res) {
+  CHECK(phase_ == Phase::kOpen && flight_->sent.empty());
+  res.flights.destroy(std::exchange(flight_, nullptr));
+  timer_ = Timer::kNone;  // each was about the flight; rearm() sees what is left to wait for
 }
 
 void Sender::on_mtu_reduced(uint32_t mss) {
   set_mss(mss);
-  sent_.mark_all_lost();
+  if (flight_ == nullptr) return;
+  flight_->sent.mark_all_lost();
   force_ = true;
 }
 
 bool Sender::on_ecn_echo(Resources& res) {
-  if (phase_ != Phase::kOpen || (ecn_reduced_ && snd_.una.before(ecn_point_))) return false;
-  cc_.on_congestion_event(sent_.in_flight());
+  if (phase_ != Phase::kOpen) return false;
+  if (flight_ != nullptr) {
+    if (flight_->ecn_reduced && snd_.una.before(flight_->ecn_point)) return false;
+    flight_->ecn_reduced = true;
+    flight_->ecn_point = snd_.nxt;
+  }
+  cc_.on_congestion_event(in_flight());
   cc_.on_recovery_exit();
-  ecn_reduced_ = cwr_pending_ = true;
-  ecn_point_ = snd_.nxt;
+  cwr_pending_ = true;
   ++res.counters.ecn_reductions;
   return true;
 }
 
 void Sender::on_dsack(Resources& res) {
   ++res.counters.dsacks_received;
-  rack_.on_dsack(snd_.una, snd_.nxt);
+  reordering_.on_dsack(snd_.una, snd_.nxt);
   // RFC 8985 §7.4: the probe was a duplicate, so nothing had been lost.
-  if (probe_sent_ && !probe_was_new_) probe_sent_ = false;
+  if (flight_ != nullptr && !flight_->probe_was_new) flight_->probe_sent = false;
 }
 
 }  // namespace fairlead::host

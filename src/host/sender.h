@@ -21,12 +21,12 @@
 #include "base/seq_num.h"
 #include "base/time.h"
 #include "host/congestion.h"
+#include "host/flight.h"
 #include "host/rack.h"
 #include "host/resources.h"
 #include "host/rtt.h"
 #include "host/segment.h"
 #include "host/send_queue.h"
-#include "host/sent_list.h"
 
 namespace fairlead::host {
 
@@ -66,6 +66,9 @@ class Sender {
   };
 
   void start(SeqNum iss);
+  /// The SYN left for the first time; the answer to it is the first RTT sample.
+  void on_syn_sent(Time now) { last_sent_at_ = now; }
+  Time last_sent_at() const { return last_sent_at_; }
   /// The handshake is complete.
   void establish(CongestionAlgorithm algorithm, uint32_t mss, bool sack, Time now);
   void clear(Resources& res);
@@ -75,7 +78,10 @@ class Sender {
   const RttEstimator& rtt() const { return rtt_; }
   RttEstimator& rtt() { return rtt_; }
   const CongestionControl& congestion() const { return cc_; }
-  const SentList& sent() const { return sent_; }
+  /// Sequence space sent and not acknowledged.
+  uint32_t outstanding() const { return static_cast<uint32_t>(snd_.nxt - snd_.una); }
+  /// As far as is known in the network: RFC 6675's pipe.
+  uint32_t in_flight() const;
 
   // The application's side.
   uint32_t room(const SocketOptions& options) const;
@@ -136,8 +142,7 @@ class Sender {
   enum class Timer : uint8_t { kNone, kReorder, kProbe, kRetransmit, kPersist };
 
   // sender.cc
-  uint32_t in_flight() const;
-  uint32_t window() const { return phase_ == Phase::kRecovery ? prr_cwnd_ : cc_.cwnd(); }
+  uint32_t window() const { return phase_ == Phase::kRecovery ? flight_->prr_cwnd : cc_.cwnd(); }
   std::optional<Transmission> next_lost(const SendLimits& limits);
   std::optional<Transmission> next_probe(const SendLimits& limits);
   std::optional<Transmission> next_new(const SendLimits& limits, Time now);
@@ -145,7 +150,8 @@ class Sender {
 
   // sender_ack.cc
   struct AckWork;
-  void take_sacks(const Segment& segment, AckWork& work, Resources& res);
+  /// From block number `first` on.
+  void take_sacks(const Segment& segment, unsigned first, AckWork& work, Resources& res);
   void take_cumulative(SeqNum ack, AckWork& work, Resources& res);
   void deliver(SentRun& run, uint32_t bytes, AckWork& work);
   void sample_rtt(const Segment& segment, std::optional<uint32_t> ts_now, AckWork& work);
@@ -156,51 +162,36 @@ class Sender {
   void enter_recovery(uint32_t flight, Resources& res);
   void apply_rack(Time now);
   void mark_front_lost(Resources& res);
+  void end_flight(Resources& res);
 
   // sender_timer.cc
   Duration probe_timeout() const;
   void on_retransmission_timeout(Time now, Resources& res);
 
   Variables snd_;
-  SendQueue queue_;
-  SentList sent_;
-  RttEstimator rtt_;
-  Rack rack_;
-  CongestionControl cc_;
+  [[no_unique_address]] SendQueue queue_;
+  Flight* flight_ = nullptr;  // while una < nxt
+  [[no_unique_address]] RttEstimator rtt_;
+  ReorderingWindow reordering_;
+  [[no_unique_address]] CongestionControl cc_;
 
-  Time deadline_{};
-  Time progress_at_{};  // when una last moved, or data was first outstanding after none was
-  Time last_sent_at_{};
-  Time reorder_at_ = Time::max();  // Time::max(): nothing waits for RACK's window
-
-  SeqNum recovery_point_;    // RFC 6675 RecoveryPoint
-  SeqNum small_end_;         // end of the last segment shorter than MSS (Minshall's Nagle)
-  SeqNum probe_end_;         // RFC 8985 TLP.end_seq
-  SeqNum ecn_point_;         // one reduction per window (RFC 3168 §6.1.2)
-  SeqNum first_retransmit_;  // of this episode, for Eifel detection
-  uint32_t first_retransmit_ts_ = 0;
-  uint32_t prr_cwnd_ = 0;
-  uint32_t prr_delivered_ = 0;
-  uint32_t prr_out_ = 0;
-  uint32_t prr_flight_ = 0;  // RecoverFS
   uint16_t mss_ = 536;
-  uint16_t dup_acks_ = 0;
   uint8_t timeouts_ = 0;
-  Phase phase_ = Phase::kOpen;
+  Phase phase_ = Phase::kOpen;  // kOpen without a flight
   Timer timer_ = Timer::kNone;
   bool sack_ : 1 = false;
   bool fin_queued_ : 1 = false;
   bool cwnd_limited_ : 1 = false;
-  bool probe_due_ : 1 = false;      // a tail loss probe is to be sent
-  bool probe_sent_ : 1 = false;     // and was; its answer is awaited
-  bool probe_was_new_ : 1 = false;  // it carried new data
-  bool force_ : 1 = false;          // send one segment whatever the window (fast retransmit, RTO)
-  bool override_ : 1 = false;       // send what there is, however short
+  bool probe_due_ : 1 = false;  // a tail loss probe is to be sent
+  bool force_ : 1 = false;      // send one segment whatever the window (fast retransmit, RTO)
+  bool override_ : 1 = false;   // send what there is, however short
   bool cwr_pending_ : 1 = false;
-  bool ecn_reduced_ : 1 = false;
-  bool retransmitted_ts_valid_ : 1 = false;
   bool restart_probe_ : 1 = false;  // see rearm()
   bool restart_retransmit_ : 1 = false;
+
+  Time deadline_{};
+  Time progress_at_{};  // when una last moved, or data was first outstanding after none was
+  Time last_sent_at_{};
 };
 
 }  // namespace fairlead::host

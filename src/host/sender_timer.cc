@@ -24,13 +24,13 @@ Duration Sender::probe_timeout() const {
   // One segment in flight: its ACK may be held back by the receiver's delayed-ACK timer (§7.2).
   // With more, ours is a round trip in software: on a fast link the peer's process not being
   // scheduled for a moment is no loss. Linux allows two timer ticks, which is 8 ms at HZ=250.
-  pto += sent_.total() <= mss_ ? Duration(milliseconds(200)) : Duration(milliseconds(8));
+  pto += outstanding() <= mss_ ? Duration(milliseconds(200)) : Duration(milliseconds(8));
   return pto;
 }
 
 void Sender::rearm(Time now) {
   bool unsent = end().after(snd_.nxt);
-  if (sent_.empty()) {
+  if (flight_ == nullptr) {
     if (!unsent) {
       timer_ = Timer::kNone;
     } else if (timer_ != Timer::kPersist) {
@@ -40,8 +40,8 @@ void Sender::rearm(Time now) {
     }
     return;
   }
-  bool may_probe = sack_ && phase_ == Phase::kOpen && !probe_sent_ && timeouts_ == 0 &&
-                   sent_.sacked() == 0 && sent_.lost() == 0;
+  bool may_probe = sack_ && phase_ == Phase::kOpen && !flight_->probe_sent && timeouts_ == 0 &&
+                   flight_->sent.sacked() == 0 && flight_->sent.lost() == 0;
   // A probe's timer restarts with every ACK and every new transmission (RFC 8985 §7.2); the
   // retransmission timer only with an ACK that advances una (RFC 6298 (5.1), (5.3)).
   bool keep = false;
@@ -54,9 +54,9 @@ void Sender::rearm(Time now) {
     timer_ = may_probe && pto < rto ? Timer::kProbe : Timer::kRetransmit;
     deadline_ = now + (timer_ == Timer::kProbe ? pto : rto);
   }
-  if (reorder_at_ < deadline_) {
+  if (flight_->reorder_at < deadline_) {
     timer_ = Timer::kReorder;
-    deadline_ = reorder_at_;
+    deadline_ = flight_->reorder_at;
   }
 }
 
@@ -76,8 +76,8 @@ TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
     case Timer::kReorder: {
       uint32_t flight = in_flight();
       apply_rack(now);
-      if (sent_.lost() > 0 && phase_ == Phase::kOpen) enter_recovery(flight, res);
-      if (sent_.lost() > 0) force_ = true;
+      if (flight_->sent.lost() > 0 && phase_ == Phase::kOpen) enter_recovery(flight, res);
+      if (flight_->sent.lost() > 0) force_ = true;
       return TimerOutcome::kTransmit;
     }
     case Timer::kProbe:
@@ -106,29 +106,30 @@ TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
 }
 
 void Sender::on_retransmission_timeout(Time now, Resources& res) {
+  SentList& sent = flight_->sent;
   ++res.counters.retransmission_timeouts;
   bool first = phase_ != Phase::kLoss;
-  cc_.on_timeout(std::max(sent_.in_flight(), uint32_t{mss_}), first);
+  cc_.on_timeout(std::max(sent.in_flight(), uint32_t{mss_}), first);
   if (first) {
-    recovery_point_ = snd_.nxt;
-    retransmitted_ts_valid_ = false;
+    flight_->recovery_point = snd_.nxt;
+    flight_->first_retransmit_valid = false;
   } else {
     // RFC 2018 §8: after a timeout the peer may have discarded what it SACKed.
-    sent_.forget_sacks();
+    sent.forget_sacks();
   }
   phase_ = Phase::kLoss;
   timeouts_ = static_cast<uint8_t>(std::min(timeouts_ + 1, 255));
   rtt_.back_off();
-  dup_acks_ = 0;
-  probe_sent_ = probe_due_ = false;
-  reorder_at_ = Time::max();
+  flight_->dup_acks = 0;
+  flight_->probe_sent = probe_due_ = false;
+  flight_->reorder_at = Time::max();
   cwr_pending_ = true;
   // RFC 8985 §6.3: the first run is lost; later ones only if they have had their time too.
-  Duration patience = rack_.latest_rtt() + rack_.reordering_window(rtt_, false);
-  SentRun& front = sent_.runs().front();
-  for (SentRun& run : sent_.runs()) {
+  Duration patience = flight_->rack.latest_rtt(rtt_) + reordering_.get(rtt_, false);
+  SentRun& front = sent.runs().front();
+  for (SentRun& run : sent.runs()) {
     if (&run == &front || !sack_ || timeouts_ > 1 || run.sent_at + patience <= now) {
-      sent_.mark_lost(run);
+      sent.mark_lost(run);
     }
   }
   force_ = true;

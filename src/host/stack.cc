@@ -25,6 +25,7 @@ Stack::Stack(const StackConfig& config, port::Router& router, std::span<const po
       now_(now),
       resources_{.config = config_,
                  .chunks = ChunkPool(config.max_buffer_bytes / sizeof(Chunk)),
+                 .flights = FlightPool(config.max_connections),
                  .runs = SentRunPool(config.max_connections, kSpareRuns),
                  .ranges = RangePool(kMaxRanges),
                  .borrowed = {},
@@ -219,7 +220,9 @@ void Stack::update(Connection& c) {
       timers_.arm(c, deadline);
     }
   }
-  if (c.events_ != 0 && !IntrusiveList<Connection, EventTag>::is_linked(c)) events_.push_back(c);
+  if (c.events_ != 0 && c.owned_ && !IntrusiveList<Connection, EventTag>::is_linked(c)) {
+    events_.push_back(c);
+  }
 }
 
 void Stack::on_state_change(Connection& c, State from, State to) {
@@ -228,7 +231,7 @@ void Stack::on_state_change(Connection& c, State from, State to) {
   if (to == State::kSynReceived) ++listener->handshakes_;
   if (from == State::kSynReceived) --listener->handshakes_;
   if (to == State::kClosed) {
-    if (IntrusiveList<Connection, AcceptTag>::is_linked(c)) {
+    if (IntrusiveList<Connection, EventTag>::is_linked(c)) {
       listener->queue_.erase(c);
       --listener->pending_;
     }
