@@ -124,6 +124,12 @@ size_t Connection::writable() const {
   return open ? sender_.room(*options_) : 0;
 }
 
+void Connection::wake_writer() {
+  if (!blocked_ || !sender_.wakes_writer(*options_)) return;
+  blocked_ = false;
+  events_ |= event::kWritable;
+}
+
 size_t Connection::write(ByteSpan bytes) {
   size_t room = writable();
   uint32_t taken = 0;

@@ -143,6 +143,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void set_state(State state);
   void end(Errc error);
   void released();
+  void wake_writer();
   bool done() const { return state_ == State::kClosed || state_ == State::kTimeWait; }
 
   // connection_input.cc

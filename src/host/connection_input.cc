@@ -203,10 +203,7 @@ bool Connection::on_ack_field(Segment& segment, Time now) {
   if (timestamps_) ts_now = timestamp(now);
   AckOutcome outcome = sender_.on_ack(segment, ts_now, now, res);
   if (outcome.advanced) {
-    if (blocked_ && sender_.room(*options_) > 0) {
-      blocked_ = false;
-      events_ |= event::kWritable;
-    }
+    wake_writer();
     if (sender_.all_acknowledged()) events_ |= event::kSent;
   }
   if (outcome.fin_acked) on_fin_acked(segment);

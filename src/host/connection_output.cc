@@ -94,7 +94,10 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
 bool Connection::emit(port::PacketBurst& burst, Time now) {
   if (burst.full()) return true;
   bool more = is_established() ? emit_data(burst, now) : emit_syn(burst, now);
-  if (is_established() && !done()) sender_.rearm(now);
+  if (is_established() && !done()) {
+    sender_.rearm(now);
+    wake_writer();
+  }
   return more;
 }
 

@@ -30,7 +30,9 @@ void Sender::clear(Resources& res) {
 uint32_t Sender::room(const SocketOptions& options) const {
   if (fin_queued_) return 0;
   uint32_t limit = std::clamp(2 * cc_.cwnd(), options.send_buffer_min, options.send_buffer_max);
-  return limit > queue_.size() ? limit - queue_.size() : 0;
+  uint32_t buffer_room = limit > queue_.size() ? limit - queue_.size() : 0;
+  uint32_t unsent_room = options.unsent_max > unsent() ? options.unsent_max - unsent() : 0;
+  return std::min(buffer_room, unsent_room);
 }
 
 uint32_t Sender::in_flight() const {
@@ -80,8 +82,7 @@ std::optional<Transmission> Sender::next_lost(const SendLimits& limits) {
 
 std::optional<Transmission> Sender::next_probe(const SendLimits& limits) {
   // RFC 8985 §7.3: new data if there is any and the peer takes it, else the last segment again.
-  uint32_t unsent =
-      queue_.end().after(snd_.nxt) ? static_cast<uint32_t>(queue_.end() - snd_.nxt) : 0;
+  const uint32_t unsent = this->unsent();
   uint32_t used = outstanding();
   if (unsent > 0 && snd_.wnd > used) {
     Transmission what;
@@ -101,8 +102,7 @@ std::optional<Transmission> Sender::next_probe(const SendLimits& limits) {
 }
 
 std::optional<Transmission> Sender::next_new(const SendLimits& limits, Time now) {
-  SeqNum data_end = queue_.end();
-  uint32_t unsent = data_end.after(snd_.nxt) ? static_cast<uint32_t>(data_end - snd_.nxt) : 0;
+  const uint32_t unsent = this->unsent();
   bool fin = fin_queued_ && !fin_sent();
   if (unsent == 0 && !fin) return std::nullopt;
 

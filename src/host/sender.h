@@ -78,13 +78,23 @@ class Sender {
   const RttEstimator& rtt() const { return rtt_; }
   RttEstimator& rtt() { return rtt_; }
   const CongestionControl& congestion() const { return cc_; }
+  /// Bytes written and not sent once.
+  uint32_t unsent() const {
+    return queue_.end().after(snd_.nxt) ? static_cast<uint32_t>(queue_.end() - snd_.nxt) : 0;
+  }
   /// Sequence space sent and not acknowledged.
   uint32_t outstanding() const { return static_cast<uint32_t>(snd_.nxt - snd_.una); }
   /// As far as is known in the network: RFC 6675's pipe.
   uint32_t in_flight() const;
 
   // The application's side.
+  /// How much may be written now.
   uint32_t room(const SocketOptions& options) const;
+  /// A writer that found no room is to be told: there is some, and what waits to be sent has fallen
+  /// to half its bound, so that it does not wake for each segment.
+  bool wakes_writer(const SocketOptions& options) const {
+    return unsent() <= options.unsent_max / 2 && room(options) > 0;
+  }
   uint32_t write(ByteSpan bytes, Resources& res) { return queue_.append(bytes, res.chunks); }
   void queue_fin() { fin_queued_ = true; }
   bool fin_queued() const { return fin_queued_; }

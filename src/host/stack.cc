@@ -215,10 +215,14 @@ void Stack::update(Connection& c) {
     detach(c);
   } else {
     if (c.has_output() && !IntrusiveList<Connection, OutputTag>::is_linked(c)) output_.push_back(c);
-    Time deadline = c.deadline();
-    if (deadline != Time::max() && (!c.is_armed() || deadline < c.armed_for())) {
-      timers_.arm(c, deadline);
-    }
+  }
+  note_changes(c);
+}
+
+void Stack::note_changes(Connection& c) {
+  const Time deadline = c.done() ? Time::max() : c.deadline();
+  if (deadline != Time::max() && (!c.is_armed() || deadline < c.armed_for())) {
+    timers_.arm(c, deadline);
   }
   if (c.events_ != 0 && c.owned_ && !IntrusiveList<Connection, EventTag>::is_linked(c)) {
     events_.push_back(c);

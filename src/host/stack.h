@@ -136,6 +136,8 @@ class Stack {
   void enter_time_wait(Connection& connection, const Segment& segment);
   /// After anything that may have changed what a connection wants: lists, timer, end of life.
   void update(Connection& connection);
+  /// Arms its timer and queues its events.
+  void note_changes(Connection& connection);
 
   // stack.cc
   const SocketOptions& intern(const SocketOptions& options);

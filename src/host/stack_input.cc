@@ -36,7 +36,7 @@ void Stack::on_timer(Time now) {
 }
 
 std::optional<Time> Stack::next_deadline() const {
-  if (!output_.empty() || !replies_.empty()) return now_;
+  if (!output_.empty() || !replies_.empty() || !events_.empty()) return now_;
   std::optional<Time> earliest = timers_.next_deadline();
   auto consider = [&](std::optional<Time> t) {
     if (t && (!earliest || *t < *earliest)) earliest = t;

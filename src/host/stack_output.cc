@@ -36,10 +36,7 @@ bool Stack::transmit(port::PacketBurst& burst, Time now) {
     if (!prepare_path(*c, now_)) continue;
     bool more = c->emit(burst, now_);
     if (more) output_.push_back(*c);  // the others have their turn first
-    Time deadline = c->deadline();
-    if (deadline != Time::max() && (!c->is_armed() || deadline < c->armed_for())) {
-      timers_.arm(*c, deadline);
-    }
+    note_changes(*c);
     if (more) return true;
   }
   return false;

@@ -84,6 +84,7 @@ TEST(Config, TcpOptionsAreRead) {
           nodelay on
           keepalive on 10s 2s 3
           send_buffer 16k 1M
+          unsent_buffer 8k
           receive_buffer 32k 2M
           syn_queue 77
           time_wait 500ms
@@ -103,6 +104,7 @@ TEST(Config, TcpOptionsAreRead) {
   EXPECT_EQ(socket.keepalive_probes, 3u);
   EXPECT_EQ(socket.send_buffer_min, 16u << 10);
   EXPECT_EQ(socket.send_buffer_max, 1u << 20);
+  EXPECT_EQ(socket.unsent_max, 8u << 10);
   EXPECT_EQ(socket.receive_buffer_min, 32u << 10);
   EXPECT_EQ(socket.receive_buffer_max, 2u << 20);
   EXPECT_EQ(socket.user_timeout, minutes(1));

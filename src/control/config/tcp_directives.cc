@@ -97,6 +97,12 @@ constexpr Directive<Config> kTcp[] = {
            in.arguments.duration("DURATION", {.min = milliseconds(1), .max = minutes(10)},
                                  out.stack.time_wait);
          }},
+    {.keyword = "unsent_buffer",
+     .usage = "unsent_buffer SIZE",
+     .read =
+         [](DirectiveInput& in, Config& out) {
+           in.arguments.size("SIZE", kBufferBytes, out.listen.socket.unsent_max);
+         }},
     {.keyword = "user_timeout",
      .usage = "user_timeout DURATION",
      .read =
