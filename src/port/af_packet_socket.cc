@@ -15,11 +15,12 @@ SocketReceiver::SocketReceiver(int fd)
 }
 
 size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters) {
-  const size_t wanted = std::min(burst.size(), kBatch);
+  const size_t wanted = std::min(burst.size(), batch_);
   const int got =
       ::recvmmsg(fd_, messages_.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
   // An error is EAGAIN, or ENETDOWN once when the interface goes down: nothing received either way.
   size_t filled = 0;
+  size_t bytes = 0;
   for (size_t i = 0; got > 0 && i < static_cast<size_t>(got); ++i) {
     if ((messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
       ++counters.rx_truncated;
@@ -31,9 +32,11 @@ size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters
                                .gso_size = vnet_headers_[i].tcp_gso_size(),
                                .checksum = vnet_headers_[i].checksum_state(),
                                .port_index = 0};
-    ++counters.rx_packets;
-    counters.rx_bytes += size;
+    bytes += size;
   }
+  counters.rx_packets += filled;
+  counters.rx_bytes += bytes;
+  if (filled > 0) batch_ = std::clamp(kCacheBytes * filled / (bytes + 1), kMinBatch, kBatch);
   return filled;
 }
 
