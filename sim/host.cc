@@ -50,13 +50,28 @@ bool StaticRouter::is_local(const IpAddress& address) const {
 SimHost::SimHost(Simulator& simulator, const SimHostOptions& options)
     : simulator_(simulator),
       router_(options.addresses, options.id, options.mtu),
+      rx_pool_(options.rx_buffers, 1),
+      rx_buffer_(rx_pool_.create()),
       stack_(options.stack, router_, std::array{info_of(options)}, secrets_of(simulator.fork_rng()),
              simulator.now()) {}
 
-void SimHost::receive(Link::Frame frame) {
+SimHost::~SimHost() {
+  if (rx_buffer_ != nullptr) rx_pool_.give_back(*rx_buffer_);
+}
+
+void SimHost::deliver(const Link::Frame& frame) {
   port::RxPacket packet;
   packet.frame = frame;
+  if (rx_buffer_ != nullptr) {
+    std::copy(frame.begin(), frame.end(), rx_buffer_->data);
+    packet.frame = ByteSpan(rx_buffer_->data, frame.size());
+    packet.buffer = &rx_buffer_;
+  }
   stack_.on_packet(packet, simulator_.now());
+}
+
+void SimHost::receive(Link::Frame frame) {
+  deliver(frame);
   turn();
 }
 

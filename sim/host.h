@@ -36,12 +36,14 @@ struct SimHostOptions {
   uint8_t id = 1;  // last byte of its MAC address
   uint16_t mtu = 1500;
   bool segmentation_offload = false;
+  size_t rx_buffers = 0;  // that the stack may take with their frames, however short; 0: none
   host::StackConfig stack;
 };
 
 class SimHost {
  public:
   SimHost(Simulator& simulator, const SimHostOptions& options);
+  ~SimHost();
 
   host::Stack& stack() { return stack_; }
   /// Where frames go.
@@ -58,9 +60,12 @@ class SimHost {
 
  private:
   void schedule();
+  void deliver(const Link::Frame& frame);
 
   Simulator& simulator_;
   StaticRouter router_;
+  port::RxBufferPool rx_pool_;
+  port::RxBuffer* rx_buffer_ = nullptr;  // the one frames are lent in
   host::Stack stack_;
   std::function<void(Link::Frame)> out_;
   std::function<void()> application_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/host.h"
+#include "sim/relay.h"
 
 namespace fairlead::sim {
 namespace {
@@ -154,26 +155,47 @@ LinkOptions random_link(Rng& rng) {
   return link;
 }
 
+/// The last byte of the destination address of a frame this simulation made.
+uint8_t destination_id(const Link::Frame& frame) {
+  constexpr size_t kIpv4End = 14 + 20, kIpv6End = 14 + 40;
+  return frame[12] == 0x08 ? frame[kIpv4End - 1] : frame[kIpv6End - 1];
+}
+
 class World {
  public:
   explicit World(WorldOptions options)
       : options_(options),
         simulator_(options.seed),
         rng_(simulator_.fork_rng()),
-        client_(simulator_, host_options(1)),
-        server_(simulator_, host_options(2)),
-        there_(simulator_, link(options_.there), [this](auto f) { server_.receive(std::move(f)); }),
+        client_(simulator_, host_options(kClient)),
+        server_(simulator_, host_options(kServer)),
+        there_(simulator_, link(options_.there), [this](auto f) { front().receive(std::move(f)); }),
         back_(simulator_, link(options_.back), [this](auto f) { client_.receive(std::move(f)); }) {
     client_.attach([this](auto f) { there_.send(std::move(f)); });
-    server_.attach([this](auto f) { back_.send(std::move(f)); });
+    if (!options_.relay) {
+      server_.attach([this](auto f) { back_.send(std::move(f)); });
+      return;
+    }
+    middle_.emplace(simulator_, host_options(kRelay));
+    on_.emplace(simulator_, link(options_.there),
+                [this](auto f) { server_.receive(std::move(f)); });
+    home_.emplace(simulator_, link(options_.back),
+                  [this](auto f) { middle_->receive(std::move(f)); });
+    server_.attach([this](auto f) { home_->send(std::move(f)); });
+    middle_->attach(
+        [this](auto f) { (destination_id(f) == kClient ? back_ : *on_).send(std::move(f)); });
   }
 
   WorldResult run() {
     draw_plan();
     host::ListenOptions listen;
     listen.socket = socket_options();
-    auto listener = server_.stack().listen({address(2), 7}, listen);
+    auto listener = server_.stack().listen({address(kServer), kPort}, listen);
     CHECK(listener.has_value());
+    if (options_.relay) {
+      relay_.emplace(simulator_, *middle_, Endpoint{address(kRelay), kPort},
+                     Endpoint{address(kServer), kPort}, socket_options());
+    }
     client_.set_application([this] { step(client_peers_); });
     server_.set_application([this, l = *listener] {
       while (host::Connection* c = l->accept()) accept(*c);
@@ -191,10 +213,16 @@ class World {
     judge(result);
     client_peers_.clear();
     server_peers_.clear();
+    relay_.reset();
     return result;
   }
 
  private:
+  static constexpr uint8_t kClient = 1, kServer = 2, kRelay = 3;  // last byte of their addresses
+  static constexpr uint16_t kPort = 7;
+
+  /// What the client connects to.
+  SimHost& front() { return options_.relay ? *middle_ : server_; }
   IpAddress address(uint32_t last) const {
     if (!options_.ipv6) return IpAddress::v4(0xc6120000u + last);
     std::array<uint8_t, 16> bytes{0x20, 0x01, 0x0d, 0xb8};
@@ -202,7 +230,7 @@ class World {
     return IpAddress::v6(bytes);
   }
   SimHostOptions host_options(uint8_t id) {
-    if (options_.random_impairment && id == 1) {
+    if (options_.random_impairment && id == kClient) {
       options_.ipv6 = rng_.chance(0.4);
       options_.segmentation_offload = rng_.chance(0.5);
       options_.congestion = rng_.chance(0.5) ? host::CongestionAlgorithm::kCubic
@@ -212,6 +240,7 @@ class World {
     o.addresses = {address(id)};
     o.id = id;
     o.segmentation_offload = options_.segmentation_offload;
+    if (id == kRelay) o.rx_buffers = 1 + rng_.below(40);
     return o;
   }
   LinkOptions link(const LinkOptions& given) {
@@ -247,8 +276,10 @@ class World {
             .read_lag = lag_ ? Duration(milliseconds(3)) : Duration{}};
   }
   void open() {
-    host::Stack::ConnectOptions o{
-        .remote = {address(2), 7}, .source = {}, .local_port = {}, .socket = socket_options()};
+    host::Stack::ConnectOptions o{.remote = {address(options_.relay ? kRelay : kServer), kPort},
+                                  .source = {},
+                                  .local_port = {},
+                                  .socket = socket_options()};
     auto connection = client_.stack().connect(o, simulator_.now());
     CHECK(connection.has_value());
     client_peers_.push_back(std::make_unique<Peer>(simulator_, client_, **connection,
@@ -270,7 +301,8 @@ class World {
       return true;
     };
     return all(client_peers_) && all(server_peers_) && client_.stack().connection_count() == 0 &&
-           server_.stack().connection_count() == 0;
+           server_.stack().connection_count() == 0 &&
+           (!middle_ || (relay_->idle() && middle_->stack().connection_count() == 0));
   }
   void judge(WorldResult& result) {
     result.hash = simulator_.hash();
@@ -304,7 +336,7 @@ class World {
       }
       return;
     }
-    for (SimHost* h : {&client_, &server_}) {
+    for (SimHost* h : {&client_, &server_, &front()}) {
       if (h->stack().connection_count() != 0 || h->stack().buffer_bytes() != 0 ||
           h->stack().sent_run_count() != 0) {
         result.failure = fmt::format("left over: {} connections, {} buffer bytes, {} runs",
@@ -321,6 +353,10 @@ class World {
   SimHost server_;
   Link there_;
   Link back_;
+  std::optional<SimHost> middle_;
+  std::optional<Link> on_;
+  std::optional<Link> home_;
+  std::optional<Relay> relay_;
   bool lag_ = false;
   std::vector<std::unique_ptr<Peer>> client_peers_;
   std::vector<std::unique_ptr<Peer>> server_peers_;

@@ -3,6 +3,11 @@
 //
 //   client ──[link there]──▶ server        both addresses families, offload on or off, as the seed
 //          ◀──[link back]───               has it
+//
+// or, with `relay`, two TCP connections in a row:
+//
+//   client ──[link there]──▶ relay ──[link on]────▶ server
+//          ◀──[link back]───       ◀──[link home]──
 #pragma once
 
 #include <cstdint>
@@ -22,6 +27,7 @@ struct WorldOptions {
   uint64_t download = 0;  // bytes server to client
   bool ipv6 = false;
   bool segmentation_offload = false;
+  bool relay = false;
   host::CongestionAlgorithm congestion = host::CongestionAlgorithm::kCubic;
   int connections = 1;
   Duration limit = hours(4);  // of virtual time

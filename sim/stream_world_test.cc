@@ -49,6 +49,21 @@ TEST(StreamWorld, AdverseLinksDeliverTheExactStreamOrANamedError) {
   EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
 }
 
+TEST(StreamWorld, ARelayForwardsBothStreamsExactly) {
+  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
+  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
+  uint64_t errors = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    WorldOptions o;
+    o.seed = seed;
+    o.relay = true;
+    WorldResult r = run_world(o);
+    errors += static_cast<uint64_t>(r.errors);
+    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+  }
+  EXPECT_LE(errors, (last - first + 1) / 10 + 2) << "named errors should be rare";
+}
+
 TEST(StreamWorld, TwoRunsOfOneSeedAreIdentical) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     WorldOptions o;

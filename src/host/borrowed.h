@@ -1,9 +1,9 @@
 // BorrowedSpans: in-order payload that still lies in the packets of the current receive burst.
 //
 // When nothing is queued before it, payload is handed to the reader where it is. What the reader
-// has not taken by the end of the burst is copied out (Stack::settle()), so a slow reader costs a
-// copy and a fast one costs none. The table is one per stack and lives for one burst; each
-// connection holds the head and tail of its list in it.
+// has not taken by the end of the burst is kept (Stack::settle()): large payload with its buffer,
+// small payload by a copy. So a fast reader of small packets costs no copy. The table is one per
+// stack and lives for one burst; each connection holds the head and tail of its list in it.
 //
 // Bound: kCapacity spans; beyond it payload is copied at once.
 #pragma once
@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "port/rx_buffer.h"
 
 namespace fairlead::host {
 
@@ -32,10 +33,11 @@ class BorrowedSpans {
 
   bool full() const { return entries_.size() == kCapacity; }
 
-  void push(List& list, ByteSpan bytes) {
+  /// `buffer`: where the bytes lie, if it may be taken.
+  void push(List& list, ByteSpan bytes, port::RxBuffer** buffer) {
     CHECK(!full());
     auto at = static_cast<uint16_t>(entries_.size());
-    entries_.push_back({bytes, kNone});
+    entries_.push_back({bytes, buffer, kNone});
     (list.tail == kNone ? list.head : entries_[list.tail].next) = at;
     list.tail = at;
     list.size += static_cast<uint32_t>(bytes.size());
@@ -43,6 +45,15 @@ class BorrowedSpans {
 
   ByteSpan front(const List& list) const {
     return list.head == kNone ? ByteSpan() : entries_[list.head].bytes;
+  }
+
+  /// The first run as a buffer of its own, which leaves the list; nullptr when it must be copied.
+  port::Buffer* take_front(List& list) {
+    if (list.head == kNone) return nullptr;
+    const Entry& entry = entries_[list.head];
+    port::Buffer* taken = port::take_buffer(entry.buffer, entry.bytes);
+    if (taken != nullptr) drop_front(list, taken->size());
+    return taken;
   }
 
   /// n <= list.size
@@ -65,6 +76,7 @@ class BorrowedSpans {
  private:
   struct Entry {
     ByteSpan bytes;
+    port::RxBuffer** buffer;
     uint16_t next;
   };
   std::vector<Entry> entries_;

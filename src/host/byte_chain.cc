@@ -10,15 +10,15 @@ namespace fairlead::host {
 uint32_t ByteChain::append(ByteSpan bytes, ChunkPool& pool) {
   uint32_t copied = 0;
   while (!bytes.empty()) {
-    if (tail_ == nullptr || tail_->end == Chunk::kCapacity) {
+    // A received buffer is never appended to: its pages need not be touched again.
+    if (tail_ == nullptr || tail_->pool != nullptr || tail_->end == Chunk::kCapacity) {
       Chunk* chunk = pool.create();
       if (chunk == nullptr) break;
-      (tail_ ? tail_->next : head_) = chunk;
-      tail_ = chunk;
+      link(chunk);
     }
     size_t n = std::min<size_t>(bytes.size(), Chunk::kCapacity - tail_->end);
-    std::memcpy(tail_->data.data() + tail_->end, bytes.data(), n);
-    tail_->end = static_cast<uint16_t>(tail_->end + n);
+    std::memcpy(tail_->data + tail_->end, bytes.data(), n);
+    tail_->end += static_cast<uint32_t>(n);
     bytes = bytes.subspan(n);
     copied += static_cast<uint32_t>(n);
   }
@@ -26,18 +26,50 @@ uint32_t ByteChain::append(ByteSpan bytes, ChunkPool& pool) {
   return copied;
 }
 
+void ByteChain::link(Buffer* buffer) {
+  buffer->next = nullptr;
+  (tail_ ? tail_->next : head_) = buffer;
+  tail_ = buffer;
+  size_ += buffer->size();
+}
+
+uint32_t ByteChain::move_front_of(ByteChain& other, uint32_t wanted, ChunkPool& pool) {
+  Buffer* front = other.head_;
+  if (front == nullptr || wanted == 0) return 0;
+  // A chunk with little in it is better copied than kept.
+  if (front->size() >= Chunk::kCapacity / 2) {
+    const uint32_t size = front->size();
+    other.head_ = front->next;
+    if (other.head_ == nullptr) other.tail_ = nullptr;
+    other.size_ -= size;
+    link(front);
+    return size;
+  }
+  const uint32_t copied = append(front->bytes().first(std::min(wanted, front->size())), pool);
+  other.drop_front(copied, pool);
+  return copied;
+}
+
+void ByteChain::release(Buffer* buffer, ChunkPool& pool) {
+  if (buffer->pool != nullptr) {
+    buffer->pool->give_back(*buffer);
+  } else {
+    pool.destroy(static_cast<Chunk*>(buffer));
+  }
+}
+
 void ByteChain::drop_front(uint32_t n, ChunkPool& pool) {
   CHECK(n <= size_);
   size_ -= n;
   while (n > 0) {
-    uint32_t here = std::min<uint32_t>(n, static_cast<uint32_t>(head_->end - head_->begin));
-    head_->begin = static_cast<uint16_t>(head_->begin + here);
+    uint32_t here = std::min(n, head_->size());
+    head_->begin += here;
     n -= here;
     if (head_->begin == head_->end) {
-      Chunk* empty = head_;
+      Buffer* empty = head_;
       head_ = empty->next;
       if (head_ == nullptr) tail_ = nullptr;
-      pool.destroy(empty);
+      release(empty, pool);
     }
   }
 }
@@ -46,20 +78,19 @@ void ByteChain::drop_back(uint32_t n, ChunkPool& pool) {
   CHECK(n <= size_);
   uint32_t keep = size_ - n;
   if (keep == 0) return clear(pool);
-  Chunk* chunk = head_;
-  for (uint32_t left = keep;; chunk = chunk->next) {
-    auto here = static_cast<uint32_t>(chunk->end - chunk->begin);
-    if (left <= here) {
-      chunk->end = static_cast<uint16_t>(chunk->begin + left);
+  Buffer* last = head_;
+  for (uint32_t left = keep;; last = last->next) {
+    if (left <= last->size()) {
+      last->end = last->begin + left;
       break;
     }
-    left -= here;
+    left -= last->size();
   }
-  while (Chunk* dropped = chunk->next) {
-    chunk->next = dropped->next;
-    pool.destroy(dropped);
+  while (Buffer* dropped = last->next) {
+    last->next = dropped->next;
+    release(dropped, pool);
   }
-  tail_ = chunk;
+  tail_ = last;
   size_ = keep;
 }
 

@@ -1,11 +1,12 @@
-// ByteChain: stream bytes in a singly linked list of 4 KiB chunks from the stack's pool.
+// ByteChain: stream bytes in a singly linked list of buffers: 4 KiB chunks from the stack's pool,
+// into which bytes are copied, and received buffers taken from a port as they are.
 //
 //   head                      tail
 //   [..####] -> [######] -> [###...]      bytes are appended at the tail, dropped at the head
 //
 // Send and receive queues are chains. An empty chain holds no chunk, so an idle connection holds no
-// buffer memory. A chunk may begin or end part-filled anywhere in the list, which is what lets two
-// chains be joined without copying (reassembly does that when a gap closes).
+// buffer memory. A buffer may begin or end part-filled anywhere in the list, which is what lets two
+// chains be joined, and buffers move from one connection to another, without copying.
 //
 // Rejected: a ring buffer per connection. It must be sized for the largest window or copied to
 // grow, and 100,000 idle connections would pin memory they do not use.
@@ -17,20 +18,18 @@
 
 #include "base/bytes.h"
 #include "base/object_pool.h"
+#include "port/rx_buffer.h"
 
 namespace fairlead::host {
 
-struct Chunk {
-  static constexpr uint32_t kCapacity = 4096 - 16;
+using port::Buffer;
 
-  Chunk() {}  // data is deliberately left as it is
+struct Chunk : Buffer {
+  static constexpr uint32_t kCapacity = 4096 - sizeof(Buffer);
 
-  Chunk* next = nullptr;
-  uint16_t begin = 0;
-  uint16_t end = 0;
-  std::array<uint8_t, kCapacity> data;
+  Chunk() : Buffer(nullptr) { data = storage.data(); }
 
-  ByteSpan bytes() const { return {data.data() + begin, static_cast<size_t>(end - begin)}; }
+  std::array<uint8_t, kCapacity> storage;  // deliberately left as it is
 };
 static_assert(sizeof(Chunk) == 4096);
 
@@ -49,7 +48,7 @@ class ByteChain {
   bool empty() const { return size_ == 0; }
   /// The first contiguous run of bytes; empty when the chain is.
   ByteSpan front() const { return head_ ? head_->bytes() : ByteSpan(); }
-  const Chunk* head() const { return head_; }
+  const Buffer* head() const { return head_; }
 
   /// Copies bytes to the end; returns how many, fewer than asked only when the pool is at its
   /// bound.
@@ -58,13 +57,20 @@ class ByteChain {
   void drop_front(uint32_t n, ChunkPool& pool);
   /// Drops n <= size() bytes from the end. Walks the list.
   void drop_back(uint32_t n, ChunkPool& pool);
+  /// Puts a buffer that is in no list at the end.
+  void link(Buffer* buffer);
+  /// Moves the first bytes of `other` to the end of this chain: about `wanted`, a whole buffer more
+  /// when that saves a copy. Returns how many; 0 when `other` is empty or the pool is at its bound.
+  uint32_t move_front_of(ByteChain& other, uint32_t wanted, ChunkPool& pool);
   /// Moves all bytes of `other` to the end of this chain, without copying.
   void join(ByteChain&& other);
   void clear(ChunkPool& pool) { drop_front(size_, pool); }
 
  private:
-  Chunk* head_ = nullptr;
-  Chunk* tail_ = nullptr;
+  void release(Buffer* buffer, ChunkPool& pool);
+
+  Buffer* head_ = nullptr;
+  Buffer* tail_ = nullptr;
   uint32_t size_ = 0;
 };
 

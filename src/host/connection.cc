@@ -113,6 +113,10 @@ ByteSpan Connection::peek() const { return receiver_.peek(stack_.resources()); }
 
 void Connection::consume(size_t n) {
   receiver_.consume(static_cast<uint32_t>(n), stack_.resources());
+  on_read();
+}
+
+void Connection::on_read() {
   if (done()) return;
   receiver_.autotune(stack_.now(), sender_.rtt().srtt(), options_->receive_buffer_max);
   if (receiver_.window_update_due(mss_)) receiver_.ack_now();
@@ -122,6 +126,18 @@ void Connection::consume(size_t n) {
 size_t Connection::writable() const {
   bool open = state_ == State::kEstablished || state_ == State::kCloseWait;
   return open ? sender_.room(*options_) : 0;
+}
+
+size_t Connection::forward(Connection& to) {
+  CHECK(&stack_ == &to.stack_);
+  const auto room = static_cast<uint32_t>(to.writable());
+  const uint32_t moved = receiver_.move_to(to.sender_.chain(), room, stack_.resources());
+  to.blocked_ = receiver_.readable() > 0;
+  if (moved > 0) {
+    stack_.update(to);
+    on_read();
+  }
+  return moved;
 }
 
 void Connection::wake_writer() {

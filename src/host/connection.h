@@ -111,6 +111,9 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   size_t writable() const;
   /// Copies min(bytes.size(), writable()) bytes into the send queue and returns that.
   size_t write(ByteSpan bytes);
+  /// Moves unread bytes of this connection to the send queue of `to`, which may be itself, for as
+  /// long as it has room; bulk data is not copied. Returns how many. `to` is of the same stack.
+  size_t forward(Connection& to);
   /// Something written, or the FIN, is not acknowledged yet.
   bool unsent_or_unacked() const { return !sender_.all_acknowledged(); }
 
@@ -144,6 +147,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void end(Errc error);
   void released();
   void wake_writer();
+  void on_read();
   bool done() const { return state_ == State::kClosed || state_ == State::kTimeWait; }
 
   // connection_input.cc

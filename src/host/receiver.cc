@@ -29,10 +29,10 @@ void Receiver::note_duplicate(SeqNum left, SeqNum right, Resources& res) {
   }
 }
 
-void Receiver::store_in_order(ByteSpan payload, Resources& res) {
+void Receiver::store_in_order(ByteSpan payload, port::RxBuffer** buffer, Resources& res) {
   auto size = static_cast<uint32_t>(payload.size());
   if (!res.borrowed.full()) {
-    res.borrowed.push(borrowed_, payload);
+    res.borrowed.push(borrowed_, payload, buffer);
   } else {
     settle(res);
     size = queue_.append(payload, res.chunks);
@@ -83,7 +83,7 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
   SeqNum before = nxt_;
   if (seq == nxt_) {
     bool filled_gap = !reassembly_.empty();
-    if (!payload.empty()) store_in_order(payload, res);
+    if (!payload.empty()) store_in_order(payload, segment.buffer, res);
     if (filled_gap && nxt_ == end) {
       settle(res);
       nxt_ = reassembly_.take_ready(nxt_, queue_, res.ranges, res.chunks);
@@ -133,8 +133,33 @@ void Receiver::consume(uint32_t n, Resources& res) {
   res.borrowed.drop_front(borrowed_, n - queued);
 }
 
+uint32_t Receiver::move_to(ByteChain& out, uint32_t wanted, Resources& res) {
+  uint32_t moved = 0;
+  while (moved < wanted && readable() > 0) {
+    uint32_t n = 0;
+    if (!queue_.empty()) {
+      n = out.move_front_of(queue_, wanted - moved, res.chunks);
+    } else if (Buffer* taken = res.borrowed.take_front(borrowed_)) {
+      out.link(taken);
+      n = taken->size();
+    } else {
+      const ByteSpan bytes = res.borrowed.front(borrowed_);
+      n = out.append(bytes.first(std::min<size_t>(bytes.size(), wanted - moved)), res.chunks);
+      res.borrowed.drop_front(borrowed_, n);
+    }
+    if (n == 0) break;
+    moved += n;
+  }
+  measured_ += moved;
+  return moved;
+}
+
 void Receiver::settle(Resources& res) {
   while (borrowed_.size > 0) {
+    if (Buffer* taken = res.borrowed.take_front(borrowed_)) {
+      queue_.link(taken);
+      continue;
+    }
     ByteSpan bytes = res.borrowed.front(borrowed_);
     uint32_t kept = queue_.append(bytes, res.chunks);
     res.borrowed.drop_front(borrowed_, kept);

@@ -7,10 +7,10 @@
 //                                      |<------ rcv.wnd ----------->|
 //
 // In-order payload is not copied when it arrives: it is borrowed from its packet until the end of
-// the receive burst (borrowed.h). The right edge of the window never moves back (RFC 9293
-// §3.8.6.2.2). The buffer limit autotunes: when the application reads more than half of it within a
-// round trip, the limit, not the sender, was what held the connection back, and it doubles (dynamic
-// right-sizing, Fisk & Feng 2001).
+// the receive burst (borrowed.h), and kept in its buffer after that if it is large. The right edge
+// of the window never moves back (RFC 9293 §3.8.6.2.2). The buffer limit autotunes: when the
+// application reads more than half of it within a round trip, the limit, not the sender, was what
+// held the connection back, and it doubles (dynamic right-sizing, Fisk & Feng 2001).
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,10 @@ class Receiver {
     return queue_.empty() ? res.borrowed.front(borrowed_) : queue_.front();
   }
   void consume(uint32_t n, Resources& res);
-  /// Copies what still lies in packets.
+  /// Moves about `wanted` unread bytes to the end of `out`, in the buffers they lie in where that
+  /// is possible. Returns how many; fewer when there are no more or the pool is at its bound.
+  uint32_t move_to(ByteChain& out, uint32_t wanted, Resources& res);
+  /// Keeps what still lies in packets.
   void settle(Resources& res);
   bool has_borrowed() const { return borrowed_.size > 0; }
 
@@ -89,7 +92,7 @@ class Receiver {
 
   uint32_t used() const { return readable(); }
   void note_duplicate(SeqNum left, SeqNum right, Resources& res);
-  void store_in_order(ByteSpan payload, Resources& res);
+  void store_in_order(ByteSpan payload, port::RxBuffer** buffer, Resources& res);
 
   [[no_unique_address]] ByteChain queue_;
   BorrowedSpans::List borrowed_;

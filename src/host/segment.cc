@@ -69,6 +69,7 @@ FrameKind parse_frame(const port::RxPacket& packet, Segment& segment, ByteSpan& 
   segment.source_mac = frame->source();
   segment.local_mac = frame->destination();
   segment.port_index = packet.port_index;
+  segment.buffer = packet.buffer;
 
   bool is_icmp =
       ip.protocol == (ip.source.is_v4() ? wire::ip_protocol::kIcmp : wire::ip_protocol::kIcmpv6);

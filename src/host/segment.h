@@ -27,7 +27,8 @@ struct Segment {
   uint32_t segments = 1;        // how many were merged into this one
   wire::TcpOptions options;
   ByteSpan payload;
-  MacAddress source_mac;  // of the frame, for replies that belong to no connection
+  port::RxBuffer** buffer = nullptr;  // in which the payload lies: RxPacket::buffer
+  MacAddress source_mac;              // of the frame, for replies that belong to no connection
   MacAddress local_mac;
   uint8_t port_index = 0;
 

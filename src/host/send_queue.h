@@ -25,6 +25,9 @@ class SendQueue {
 
   uint32_t append(ByteSpan bytes, ChunkPool& pool) { return chain_.append(bytes, pool); }
 
+  /// Where bytes may be moved to the end of.
+  ByteChain& chain() { return chain_; }
+
   /// Bytes before `ack` are delivered. ack <= end().
   void drop_before(SeqNum ack, ChunkPool& pool) {
     chain_.drop_front(static_cast<uint32_t>(ack - first_), pool);
@@ -43,15 +46,15 @@ class SendQueue {
   /// how many bytes that is. The range must be within [first(), end()).
   uint32_t gather(SeqNum seq, uint32_t size, port::TxPacket& packet) {
     CHECK(seq.at_or_after(first_) && (seq + size).at_or_before(end()));
-    const Chunk* chunk = cursor_;
+    const Buffer* buffer = cursor_;
     SeqNum at = cursor_seq_;
-    if (chunk == nullptr || seq.before(at)) {
-      chunk = chain_.head();
+    if (buffer == nullptr || seq.before(at)) {
+      buffer = chain_.head();
       at = first_;
     }
     uint32_t left = size;
     while (left > 0 && packet.payload_count < port::TxPacket::kMaxPayloadSpans) {
-      ByteSpan bytes = chunk->bytes();
+      ByteSpan bytes = buffer->bytes();
       auto skip = static_cast<uint32_t>(seq - at);
       if (skip < bytes.size()) {
         ByteSpan part = bytes.subspan(skip, std::min<size_t>(left, bytes.size() - skip));
@@ -61,9 +64,9 @@ class SendQueue {
         if (left == 0) break;
       }
       at += static_cast<uint32_t>(bytes.size());
-      chunk = chunk->next;
+      buffer = buffer->next;
     }
-    cursor_ = chunk;
+    cursor_ = buffer;
     cursor_seq_ = at;
     packet.payload_size += size - left;
     return size - left;
@@ -72,8 +75,8 @@ class SendQueue {
  private:
   [[no_unique_address]] ByteChain chain_;
   SeqNum first_;
-  const Chunk* cursor_ = nullptr;  // the chunk the last range ended in; nullptr: unknown
-  SeqNum cursor_seq_;              // sequence number of its first byte
+  const Buffer* cursor_ = nullptr;  // the buffer the last range ended in; nullptr: unknown
+  SeqNum cursor_seq_;               // sequence number of its first byte
 };
 
 }  // namespace fairlead::host

@@ -96,6 +96,8 @@ class Sender {
     return unsent() <= options.unsent_max / 2 && room(options) > 0;
   }
   uint32_t write(ByteSpan bytes, Resources& res) { return queue_.append(bytes, res.chunks); }
+  /// Where bytes may be moved to the end of what is written.
+  ByteChain& chain() { return queue_.chain(); }
   void queue_fin() { fin_queued_ = true; }
   bool fin_queued() const { return fin_queued_; }
   bool fin_sent() const { return fin_queued_ && snd_.nxt == end(); }

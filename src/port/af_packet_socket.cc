@@ -4,18 +4,23 @@
 
 namespace fairlead::port {
 
-SocketReceiver::SocketReceiver(int fd)
-    : fd_(fd), buffers_(std::make_unique_for_overwrite<uint8_t[]>(kBatch * kBufferSize)) {
+SocketReceiver::SocketReceiver(int fd) : fd_(fd) {
   for (size_t i = 0; i < kBatch; ++i) {
+    buffers_[i] = pool_.create();
     parts_[i][0] = {&vnet_headers_[i], sizeof(VnetHeader)};
-    parts_[i][1] = {&buffers_[i * kBufferSize], kBufferSize};
     messages_[i].msg_hdr.msg_iov = parts_[i].data();
     messages_[i].msg_hdr.msg_iovlen = parts_[i].size();
   }
 }
 
+SocketReceiver::~SocketReceiver() {
+  for (RxBuffer* buffer : buffers_) pool_.give_back(*buffer);
+}
+
 size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters) {
   const size_t wanted = std::min(burst.size(), batch_);
+  // Buffers that were taken have been replaced since the last call.
+  for (size_t i = 0; i < wanted; ++i) parts_[i][1] = {buffers_[i]->data, RxBuffer::kCapacity};
   const int got =
       ::recvmmsg(fd_, messages_.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
   // An error is EAGAIN, or ENETDOWN once when the interface goes down: nothing received either way.
@@ -28,10 +33,11 @@ size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters
     }
     if (messages_[i].msg_len < sizeof(VnetHeader)) continue;
     const size_t size = messages_[i].msg_len - sizeof(VnetHeader);
-    burst[filled++] = RxPacket{.frame = ByteSpan(&buffers_[i * kBufferSize], size),
+    burst[filled++] = RxPacket{.frame = ByteSpan(buffers_[i]->data, size),
                                .gso_size = vnet_headers_[i].tcp_gso_size(),
                                .checksum = vnet_headers_[i].checksum_state(),
-                               .port_index = 0};
+                               .port_index = 0,
+                               .buffer = &buffers_[i]};
     bytes += size;
   }
   counters.rx_packets += filled;

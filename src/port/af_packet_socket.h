@@ -1,9 +1,9 @@
-// SocketReceiver: frames by recvmmsg() into a few 68 KiB buffers.
+// SocketReceiver: frames by recvmmsg() into a few 68 KiB buffers, which readers may take.
 //
 // The kernel queues sk_buffs on the socket; recvmmsg() copies each once, here. How many frames one
-// call takes follows their size, so that in bulk traffic what was just copied, and what the services
-// do with it, still is in the processor's cache when it is sent: kCacheBytes at a time, in the same
-// few buffers. The reader is woken by the first packet, at once.
+// call takes follows their size, so that in bulk traffic what was just copied, and what the
+// services do with it, still is in the processor's cache when it is sent: kCacheBytes at a time, in
+// the same few buffers. The reader is woken by the first packet, at once.
 #pragma once
 
 #include <sys/socket.h>
@@ -22,6 +22,7 @@ class SocketReceiver final : public FrameReceiver {
  public:
   /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, non-blocking; borrowed.
   explicit SocketReceiver(int fd);
+  ~SocketReceiver() override;
 
   size_t receive(std::span<RxPacket> burst, PortCounters& counters) override;
   void release() override {}
@@ -30,12 +31,13 @@ class SocketReceiver final : public FrameReceiver {
   static constexpr size_t kBatch = 32;  // most frames per system call
   static constexpr size_t kMinBatch = 4;
   static constexpr size_t kCacheBytes = 256 * 1024;  // an eighth to a half of today's L2 caches
-  /// Ethernet 14, 802.1Q 4, IP packet 65,535, rounded up to pages.
-  static constexpr size_t kBufferSize = 68 * 1024;
+  /// Buffers that readers may keep, 32 MiB; what connections hold beyond that is copied.
+  static constexpr size_t kMaxTaken = 480;
 
   int fd_;
   size_t batch_ = kBatch;  // frames the next call takes
-  std::unique_ptr<uint8_t[]> buffers_;
+  RxBufferPool pool_{kBatch + kMaxTaken};
+  std::array<RxBuffer*, kBatch> buffers_{};
   std::array<VnetHeader, kBatch> vnet_headers_{};
   std::array<std::array<iovec, 2>, kBatch> parts_{};
   std::array<mmsghdr, kBatch> messages_{};

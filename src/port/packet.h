@@ -1,8 +1,9 @@
 // What crosses the line between a port and the host stack: RxPacket (borrowed from the port) and
 // TxPacket (headers built in place, payload by reference into a send buffer).
 //
-// Neither owns memory. A port lends received frames until release(); a TxPacket's payload stays
-// valid until the port's transmit() has returned, and no longer.
+// Neither owns memory. A port lends received frames until release(), unless the reader takes the
+// buffer (rx_buffer.h); a TxPacket's payload stays valid until the port's transmit() has returned,
+// and no longer.
 #pragma once
 
 #include <array>
@@ -10,6 +11,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "port/rx_buffer.h"
 
 namespace fairlead::port {
 
@@ -26,7 +28,8 @@ struct RxPacket {
   ByteSpan frame;
   uint16_t gso_size = 0;  // bytes of payload per segment; 0 when it is one segment
   ChecksumState checksum = ChecksumState::kUnknown;
-  uint8_t port_index = 0;  // which of the shard's ports it came in by
+  uint8_t port_index = 0;       // which of the shard's ports it came in by
+  RxBuffer** buffer = nullptr;  // whose bytes `frame` are, for take_buffer(); nullptr: not to take
 };
 
 /// A frame to send. header holds Ethernet, IP and TCP headers. The TCP (or ICMP) checksum field

@@ -102,6 +102,9 @@ class TcpSocket {
   /// As much as there is room for, without waiting.
   size_t write_now(ByteSpan bytes) { return state_->connection.write(bytes); }
   Task<Result<void>> write_all(ByteSpan bytes);
+  /// Moves unread bytes to what `to` sends, as much as there is room for, without waiting. Bulk
+  /// data is not copied.
+  size_t forward_now(TcpSocket& to) { return state_->connection.forward(to.state_->connection); }
 
   /// FIN after what was written.
   void shutdown() { state_->connection.shutdown_write(); }

@@ -67,8 +67,7 @@ Task<Result<void>> EchoServer::echo(TcpSocket& socket) {
     Result<void> ready = co_await socket.readable();
     if (!ready) co_return ready;
     if (socket.end_of_stream()) co_return Result<void>();
-    size_t n = socket.write_now(socket.peek());
-    socket.consume(n);
+    const size_t n = socket.forward_now(socket);
     counters_.bytes_in += n;
     counters_.bytes_out += n;
     if (n == 0) {
