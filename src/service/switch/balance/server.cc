@@ -1,0 +1,15 @@
+#include "service/switch/balance/server.h"
+
+#include "base/check.h"
+
+namespace fairlead::balance {
+
+Server::Server(const Options& options)
+    : options_(options), name_(options.endpoint.to_string()), health_(options.health) {
+  CHECK(options.weight >= 1);
+  CHECK(options.health.rise >= 1 && options.health.fall >= 1);
+}
+
+Server::~Server() { CHECK(active_ == 0); }
+
+}  // namespace fairlead::balance
