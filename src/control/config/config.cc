@@ -26,7 +26,9 @@ std::expected<Config, Diagnostics> parse_config(std::string_view text, std::stri
   const std::vector<Statement> statements = parse_syntax(text, diagnostics);
   Config config;
   read_block<Config>("", statements, top_directives(), diagnostics, config);
-  if (diagnostics.ok() && config.interfaces.empty()) {
+  check_whole(config, diagnostics);
+  // An original switchd.conf names none.
+  if (diagnostics.ok() && config.interfaces.empty() && config.virtual_servers.empty()) {
     diagnostics.error({}, R"(found no interface; expected at least one "interface NAME")");
   }
   if (!diagnostics.ok()) return std::unexpected(std::move(diagnostics));

@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "control/config/diagnostics.h"
+#include "control/config/switch_config.h"
 #include "host/config.h"
 #include "wire/address.h"
 
@@ -46,8 +48,14 @@ struct EchoServerConfig {
 };
 
 struct Config {
-  std::vector<InterfaceConfig> interfaces;
+  static constexpr size_t kMaxPools = 1024;
+
+  std::vector<InterfaceConfig> interfaces;  // none: all that are up, as the original switch has it
   std::vector<EchoServerConfig> echo_servers;
+  std::vector<VirtualServerConfig> virtual_servers;
+  std::vector<PoolConfig> pools;                              // named ones; a name stands once
+  std::optional<ListenerConfig> metrics;                      // on a kernel socket
+  std::string event_log;                                      // empty: none
   std::string control_socket = "/run/fairlead/control.sock";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
   uint32_t shards = 1;               // host stacks, one thread each

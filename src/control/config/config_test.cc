@@ -7,22 +7,10 @@
 #include <fstream>
 #include <string>
 
+#include "control/config/config_test_helpers.h"
+
 namespace fairlead::control {
 namespace {
-
-// The Config of `text`, to which an interface is added; fails the test on any error.
-Config good(const std::string& text) {
-  auto config = parse_config("interface test0\n" + text, "f");
-  EXPECT_TRUE(config.has_value()) << text << "\n" << config.error().to_string();
-  return config ? *config : Config{};
-}
-
-// The error lines of `text`; an interface is added below it, so that positions are those of `text`.
-std::string bad(const std::string& text) {
-  const auto config = parse_config(text + "\ninterface test0\n", "f");
-  EXPECT_FALSE(config.has_value()) << text;
-  return config ? "" : config.error().to_string();
-}
 
 TEST(Config, DefaultsAreThoseOfTheParts) {
   const Config config = good("");
@@ -128,15 +116,8 @@ TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
       R"(f:1:18: unknown word "speed" in interface; expected one of: receive_buffer, receive_mode)");
 }
 
-struct Wrong {
-  const char* text;
-  const char* error;
-};
-
-class ConfigRejects : public testing::TestWithParam<Wrong> {};
-
 TEST_P(ConfigRejects, WithPlaceFoundAndExpected) {
-  EXPECT_EQ(bad(GetParam().text), std::string("f:") + GetParam().error);
+  EXPECT_EQ(bad(GetParam().text), "f:" + GetParam().error);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -33,19 +33,8 @@ void read_interface(DirectiveInput& in, Config& out) {
 
 void read_echo_server(DirectiveInput& in, Config& out) {
   EchoServerConfig server;
-  in.arguments.address("ADDRESS", server.endpoint.address);
+  read_listener(in.arguments, server.endpoint);
   server.at = in.arguments.last_at();
-  if (in.arguments.ok() && server.endpoint.address.is_multicast_or_broadcast()) {
-    in.arguments.reject(
-        fmt::format("found {}; expected a unicast address", server.endpoint.address.to_string()));
-  }
-  in.arguments.number("PORT", {.min = 1, .max = 65535}, server.endpoint.port);
-  const auto same =
-      std::ranges::find(out.echo_servers, server.endpoint, &EchoServerConfig::endpoint);
-  if (in.arguments.ok() && same != out.echo_servers.end()) {
-    in.arguments.reject(fmt::format("found a second server on {}; the first is in line {}",
-                                    server.endpoint.to_string(), same->at.line));
-  }
   read_block("echo_server", in.statement.children, echo_server_directives(), in.diagnostics,
              server);
   if (in.arguments.ok()) out.echo_servers.push_back(server);
@@ -85,6 +74,13 @@ void read_log_level(DirectiveInput& in, Config& out) {
   out.log_level = static_cast<LogLevel>(index);
 }
 
+void read_metrics(DirectiveInput& in, Config& out) {
+  ListenerConfig listener;
+  read_listener(in.arguments, listener.endpoint);
+  listener.at = in.arguments.last_at();
+  if (in.arguments.ok()) out.metrics = listener;
+}
+
 void read_tcp(DirectiveInput& in, Config& out) {
   read_block("tcp", in.statement.children, tcp_directives(), in.diagnostics, out);
 }
@@ -96,6 +92,10 @@ constexpr Directive<Config> kTop[] = {
      .occurs = Occurs::kRepeatedly,
      .block = HasBlock::kMayHave,
      .read = read_echo_server},
+    {.keyword = "event_log",
+     .usage = "event_log PATH",
+     .read = [](DirectiveInput& in,
+                Config& out) { read_absolute_path(in.arguments, out.event_log); }},
     {.keyword = "interface",
      .usage = "interface NAME { ... }",
      .occurs = Occurs::kRepeatedly,
@@ -117,6 +117,12 @@ constexpr Directive<Config> kTop[] = {
            in.arguments.number("CONNECTIONS", {.min = 1, .max = 1u << 24},
                                out.stack.max_connections);
          }},
+    {.keyword = "metrics", .usage = "metrics ADDRESS PORT", .read = read_metrics},
+    {.keyword = "pool",
+     .usage = "pool NAME { ... }",
+     .occurs = Occurs::kRepeatedly,
+     .block = HasBlock::kMayHave,
+     .read = read_pool},
     {.keyword = "shards",
      .usage = "shards THREADS",
      .read =
@@ -124,6 +130,11 @@ constexpr Directive<Config> kTop[] = {
            in.arguments.number("THREADS", {.min = 1, .max = 64}, out.shards);
          }},
     {.keyword = "tcp", .usage = "tcp { ... }", .block = HasBlock::kMayHave, .read = read_tcp},
+    {.keyword = "virtual_server",
+     .usage = "virtual_server ADDRESS PORT { ... }",
+     .occurs = Occurs::kRepeatedly,
+     .block = HasBlock::kMayHave,
+     .read = read_virtual_server},
 };
 
 }  // namespace
