@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <string>
+#include <utility>
 
 #include "app/daemon.h"
 #include "app/exit_status.h"
 #include "app/log.h"
 #include "app/privileges.h"
 #include "app/stop_signals.h"
+#include "control/config/config.h"
+#include "port/interface_info.h"
 
 namespace fairlead::app {
 namespace {
@@ -18,15 +22,33 @@ int refused(const Error& error) {
   return kRuntimeError;
 }
 
+// A configuration without an interface line is an original switchd.conf's: the switch is wherever
+// the machine is.
+Result<void> fill_in_interfaces(control::Config& config) {
+  if (!config.interfaces.empty()) return {};
+  auto names = port::addressed_interfaces();
+  if (!names) return std::unexpected(names.error());
+  if (names->empty()) {
+    return fail(Errc::kNoDevice,
+                "found no Ethernet interface that is up and has an address; expected one, or an "
+                "\"interface NAME\" in the configuration");
+  }
+  for (std::string& name : *names) {
+    config.interfaces.emplace_back().name = std::move(name);
+  }
+  return {};
+}
+
 }  // namespace
 
 int run_daemon(const RunCommand& command) {
-  const auto config = control::load_config(command.config_file);
+  auto config = control::load_config(command.config_file);
   if (!config) {
     fmt::print(stderr, "{}\n", config.error().to_string());
     return kUsageError;
   }
   if (const auto allowed = check_privileges(); !allowed) return refused(allowed.error());
+  if (const auto filled = fill_in_interfaces(*config); !filled) return refused(filled.error());
   // Before any thread is made, so that all of them leave the signals to this one.
   const auto signals = StopSignals::block();
   if (!signals) return refused(signals.error());

@@ -1,18 +1,41 @@
 #include "port/interface_info.h"
 
+#include <ifaddrs.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <iterator>
+#include <memory>
 #include <optional>
+#include <set>
 
 #include "fmt/format.h"
 #include "port/netlink_messages.h"
 #include "port/netlink_socket.h"
 
 namespace fairlead::port {
+namespace {
+
+bool is_ethernet(const sockaddr& address) {
+  return address.sa_family == AF_PACKET &&
+         reinterpret_cast<const sockaddr_ll&>(address).sll_hatype == ARPHRD_ETHER;
+}
+
+bool is_routable(const sockaddr& address) {
+  if (address.sa_family == AF_INET) return true;
+  return address.sa_family == AF_INET6 &&
+         !IN6_IS_ADDR_LINKLOCAL(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+}
+
+}  // namespace
+
 Result<InterfaceInfo> query_interface(const std::string& name) {
   if (name.empty() || name.size() >= IFNAMSIZ) {
     return fail(Errc::kNoDevice, fmt::format("interface {}: no such interface", name));
@@ -46,6 +69,23 @@ Result<InterfaceInfo> query_interface(const std::string& name) {
                        .mtu = static_cast<uint16_t>(std::min(link->mtu, 65535u)),
                        .gso_max_size = link->gso_max_size,
                        .up = link->up};
+}
+
+Result<std::vector<std::string>> addressed_interfaces() {
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) {
+    return fail(errc_from_errno(errno), "the kernel does not name its interfaces");
+  }
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> all(first, &::freeifaddrs);
+  std::set<std::string> ethernet, routable;
+  for (const ifaddrs* entry = all.get(); entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || (entry->ifa_flags & IFF_UP) == 0) continue;
+    if (is_ethernet(*entry->ifa_addr)) ethernet.insert(entry->ifa_name);
+    if (is_routable(*entry->ifa_addr)) routable.insert(entry->ifa_name);
+  }
+  std::vector<std::string> names;
+  std::ranges::set_intersection(ethernet, routable, std::back_inserter(names));
+  return names;
 }
 
 }  // namespace fairlead::port

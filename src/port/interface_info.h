@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "wire/address.h"
@@ -21,5 +22,10 @@ struct InterfaceInfo {
 /// Asks the kernel, over rtnetlink, in the calling thread's network namespace. ENODEV: no interface
 /// of that name. EOPNOTSUPP: its frames are not Ethernet's.
 Result<InterfaceInfo> query_interface(const std::string& name);
+
+/// Names of the Ethernet interfaces that are up and have an address that is not link-local, in the
+/// order of their names: those through which this machine speaks. Neither loopback nor ports of a
+/// bridge are among them.
+Result<std::vector<std::string>> addressed_interfaces();
 
 }  // namespace fairlead::port
