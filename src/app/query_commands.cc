@@ -30,8 +30,9 @@ int run_check(const CheckCommand& command) {
     fmt::print(stderr, "{}\n", config.error().to_string());
     return kUsageError;
   }
-  fmt::print("{}: no mistakes; {} interfaces, {} echo servers\n", command.config_file,
-             config->interfaces.size(), config->echo_servers.size());
+  fmt::print("{}: no mistakes; {} interfaces, {} virtual servers, {} pools, {} echo servers\n",
+             command.config_file, config->interfaces.size(), config->virtual_servers.size(),
+             config->pools.size(), config->echo_servers.size());
   return kSuccess;
 }
 
