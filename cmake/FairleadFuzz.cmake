@@ -1,4 +1,4 @@
-# One libFuzzer target per parser:
+# One libFuzzer target per parser, and one for a live connection:
 #
 #   fairlead_fuzz_target(NAME DEPS wire base ...)
 #
