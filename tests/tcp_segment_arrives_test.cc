@@ -184,6 +184,15 @@ TEST(TcpSynReceived, RepeatsTheSynAckForARepeatedSyn) {
   EXPECT_EQ(peer.stack().connection_count(), 1u);
 }
 
+TEST(TcpSynReceived, ASynAckIsNoAnswerToAPassiveOpen) {  // RFC 9293 §3.10.7.4, fourth
+  ScriptedPeer peer;
+  host::Listener& listener = peer.listen();
+  peer.deliver(seg().syn().seq(0).mss(1460));
+  peer.ignore_sent();
+  peer.deliver(seg().syn().seq(0).ack(1).mss(1460));
+  EXPECT_EQ(listener.pending(), 0u);
+}
+
 TEST(TcpSynReceived, TakesDataThatComesWithTheThirdSegment) {
   ScriptedPeer peer;
   peer.listen();

@@ -17,7 +17,7 @@ void Connection::on_segment(Segment& segment, Time now) {
   // A repeated SYN before the handshake is complete: our SYN-ACK was lost.
   if (state_ == State::kSynReceived && segment.syn() && segment.seq == receiver_.irs() &&
       !segment.rst()) {
-    if (segment.ack_flag() && segment.ack == sender_.vars().nxt) {
+    if (listener_ == nullptr && segment.ack_flag() && segment.ack == sender_.vars().nxt) {
       complete_handshake(segment, now);  // simultaneous open: this is their SYN-ACK
       receiver_.ack_now();
     } else {
