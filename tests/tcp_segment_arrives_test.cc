@@ -134,6 +134,17 @@ TEST(TcpSynSent, DropsWhatHasNeitherSynNorRst) {  // RFC 9293 §3.10.7.3, fifth
   peer.expect_state(State::kSynSent);
 }
 
+TEST(TcpSynSent, TakesDataAndFinThatComeWithTheSynAck) {  // RFC 9293 §3.10.7.3, fourth
+  ScriptedPeer peer;
+  peer.connect();
+  peer.ignore_sent();
+  peer.deliver(seg().syn().fin().seq(0).ack(1).mss(1460).payload(script_bytes(1, 10)));
+  peer.expect(seg().seq(1).ack(12));
+  peer.expect_state(State::kCloseWait);
+  EXPECT_EQ(peer.read(100), 10u);
+  EXPECT_TRUE(peer.connection().end_of_stream());
+}
+
 TEST(TcpSynSent, SimultaneousOpenEstablishes) {  // RFC 9293 §3.5, figure 7
   ScriptedPeer peer;
   peer.connect();

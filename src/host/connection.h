@@ -176,6 +176,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   struct Header;
   void build(port::TxPacket& packet, const Header& header, Time now);
   void update_mss(Time now);
+  /// What the SYN of an active open offers; never scaled (RFC 7323 §2.2).
+  uint16_t syn_window() const;
   uint32_t timestamp(Time now) const;
   SendLimits limits() const;
 

@@ -78,6 +78,7 @@ void Connection::on_syn_sent_segment(Segment& segment, Time now) {
   if (!segment.syn()) return;
   negotiate(segment);
   receiver_.start(segment.seq, options_->receive_buffer_min, window_scaling_ ? own_shift() : 0);
+  receiver_.offered(syn_window());
   receiver_.set_peer_uses_sack(sack_);
   snd.wnd = snd.max_wnd = segment.window;
   heard_at_ = now;

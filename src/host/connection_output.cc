@@ -21,6 +21,10 @@ uint32_t ip_header(const FourTuple& tuple) { return tuple.remote.address.is_v4()
 
 bool Connection::has_output() const { return syn_due_ || (is_established() && !done()); }
 
+uint16_t Connection::syn_window() const {
+  return static_cast<uint16_t>(std::min<uint32_t>(options_->receive_buffer_min, 65535));
+}
+
 uint32_t Connection::timestamp(Time now) const {
   // RFC 7323 §5.4: a clock of 1 ms, offset per connection so that it tells nothing.
   auto ms = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
@@ -85,7 +89,7 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
     receiver_.on_ack_sent();
     ack_deadline_ = Time::max();
   } else {
-    spec.window = static_cast<uint16_t>(std::min<uint32_t>(options_->receive_buffer_min, 65535));
+    spec.window = syn_window();
   }
   build_tcp_packet(packet, spec);
   ++stack_.resources().counters.segments_sent;

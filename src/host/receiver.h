@@ -32,6 +32,8 @@ class Receiver {
   /// The peer's SYN had sequence number `irs`; `limit` bytes may wait, and the window field will be
   /// shifted by `shift`.
   void start(SeqNum irs, uint32_t limit, uint8_t shift);
+  /// Our SYN, which the peer's answers, has offered `window` bytes.
+  void offered(uint32_t window) { edge_ = nxt_ + window; }
   void clear(Resources& res);
 
   SeqNum nxt() const { return nxt_; }
