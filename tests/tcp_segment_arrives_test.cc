@@ -204,6 +204,28 @@ TEST(TcpSynReceived, ASynAckIsNoAnswerToAPassiveOpen) {  // RFC 9293 §3.10.7.4,
   EXPECT_EQ(listener.pending(), 0u);
 }
 
+TEST(TcpSynReceived, OnlyAnExactRstEndsIt) {  // RFC 9293 §3.10.7.4, second; RFC 5961 §3.2
+  ScriptedPeer peer;
+  peer.listen();
+  peer.deliver(seg().syn().seq(0).mss(1460));
+  peer.ignore_sent();
+  peer.deliver(seg().rst().seq(100));
+  peer.expect(seg().seq(1).ack(1).empty());
+  EXPECT_EQ(peer.stack().connection_count(), 1u);
+  peer.deliver(seg().rst().seq(1));
+  EXPECT_EQ(peer.stack().connection_count(), 0u);
+  peer.expect_nothing();
+}
+
+TEST(TcpSynReceived, AnswersASegmentOutsideTheWindowWithAnAck) {  // RFC 9293 §3.10.7.4, first
+  ScriptedPeer peer;
+  peer.listen();
+  peer.deliver(seg().syn().seq(0).mss(1460));
+  peer.ignore_sent();
+  peer.deliver(seg().seq(0x1000'0000).ack(1).data(10));
+  peer.expect(seg().seq(1).ack(1).empty());
+}
+
 TEST(TcpSynReceived, TakesDataThatComesWithTheThirdSegment) {
   ScriptedPeer peer;
   peer.listen();

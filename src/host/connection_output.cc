@@ -19,7 +19,10 @@ uint32_t ip_header(const FourTuple& tuple) { return tuple.remote.address.is_v4()
 
 }  // namespace
 
-bool Connection::has_output() const { return syn_due_ || (is_established() && !done()); }
+bool Connection::has_output() const {
+  bool answer_due = state_ == State::kSynReceived && receiver_.ack_due();
+  return syn_due_ || answer_due || (is_established() && !done());
+}
 
 uint16_t Connection::syn_window() const {
   return static_cast<uint16_t>(std::min<uint32_t>(options_->receive_buffer_min, 65535));
@@ -106,9 +109,16 @@ bool Connection::emit(port::PacketBurst& burst, Time now) {
 }
 
 bool Connection::emit_syn(port::PacketBurst& burst, Time now) {
-  if (!syn_due_ || done()) return false;
-  syn_due_ = false;
+  if (done()) return false;
   Header header;
+  if (!syn_due_) {
+    // To a segment that SYN-RECEIVED did not accept (RFC 9293 §3.10.7.4, first).
+    header.seq = sender_.vars().nxt;
+    header.flags = kAck;
+    if (state_ == State::kSynReceived && receiver_.ack_due()) build(burst.append(), header, now);
+    return false;
+  }
+  syn_due_ = false;
   header.seq = sender_.vars().iss;
   header.flags = kSyn;
   if (state_ == State::kSynReceived) header.flags |= kAck;
