@@ -156,6 +156,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   bool acceptable(const Segment& segment) const;
   bool paws_rejects(const Segment& segment, Time now) const;
   void refuse_unacceptable(const Segment& segment);
+  void answer_sparingly();
   void on_reset(const Segment& segment);
   bool on_ack_field(Segment& segment, Time now);
   void on_text(Segment& segment, Time now);

@@ -31,8 +31,7 @@ void Connection::on_segment(Segment& segment, Time now) {
   }
   if (paws_rejects(segment, now)) {
     ++counters.drop_paws;
-    receiver_.ack_now();
-    return;
+    return segment.length() > 0 ? receiver_.ack_now() : answer_sparingly();
   }
   if (!acceptable(segment)) return refuse_unacceptable(segment);
   if (segment.rst()) return on_reset(segment);
@@ -141,6 +140,10 @@ void Connection::refuse_unacceptable(const Segment& segment) {
     receiver_.note_old_segment(segment, res);
     return;
   }
+  answer_sparingly();
+}
+
+void Connection::answer_sparingly() {
   // Keep-alives and window probes end here and want an answer, however many connections are probed
   // at once; two ends that disagree must not answer each other forever. So: one per while, each.
   auto ms = static_cast<uint32_t>(stack_.now().time_since_epoch() / milliseconds(1));
