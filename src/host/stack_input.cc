@@ -140,7 +140,9 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, Time now) {
     if (auto ip = wire::Ipv4View::checked_quote(icmp->quote())) {
       tuple = {{ip->source(), 0}, {ip->destination(), 0}};
       quoted_tcp = ip->payload();
-      quote_ok = ip->header().protocol == wire::ip_protocol::kTcp;
+      // Only a packet's first fragment has ports where they are looked for.
+      bool first = (ip->header().fragment.value() & wire::Ipv4Header::kOffsetMask) == 0;
+      quote_ok = first && ip->header().protocol == wire::ip_protocol::kTcp;
     }
   } else if (icmp) {
     if (auto ip = wire::Ipv6View::checked_quote(icmp->quote())) {
