@@ -96,12 +96,19 @@ TEST(TcpPathMtu, AQuoteTooShortOrOfAnotherIsDropped) {
   EXPECT_EQ(peer.counters().drop_bad_icmp, 30u);
 }
 
-TEST(TcpPathMtu, NeverFallsBelowTheFloor) {
+TEST(TcpPathMtu, NeverFallsBelowTheFloor) {  // RFC 8201 §4: less than 1280 is discarded
   ScriptedPeer v4;
   v4.establish_passive(kPlain);
   v4.write(1460);
   deliver_icmp(v4, too_big(false, 68), 1);
   EXPECT_EQ(v4.connection().info().mss, 552u - 40);
+
+  ScriptedPeer v6({.ipv6 = true});
+  v6.establish_passive(kPlain);
+  v6.write(1440);
+  deliver_icmp(v6, too_big(true, 1279), 1);
+  EXPECT_EQ(v6.connection().info().mss, 1440u);
+  EXPECT_EQ(v6.counters().drop_bad_icmp, 1u);
 }
 
 TEST(TcpPathMtu, IsForgottenAfterTenMinutesAndTriedAgain) {  // RFC 1191 §6.3

@@ -174,6 +174,10 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, Time now) {
                     : h.type == wire::IcmpHeader::kV6PacketTooBig;
   if (too_big) {
     uint32_t mtu = v4 ? h.next_hop_mtu() : h.v6_mtu();
+    if (!v4 && mtu < PathCache::kMinMtuV6) {  // RFC 8201 §4
+      ++counters.drop_bad_icmp;
+      return;
+    }
     if (paths_.learn_mtu(*c->path_, mtu, now)) c->on_mtu_change(now);
   } else if (h.type == (v4 ? wire::IcmpHeader::kUnreachable : wire::IcmpHeader::kV6Unreachable)) {
     constexpr uint8_t kPortUnreachableV4 = 3, kPortUnreachableV6 = 4;
