@@ -203,6 +203,22 @@ TEST(TcpTimeWait, AnOldSynIsAnsweredWithAnAck) {  // RFC 9293 §3.10.7.4, fourth
   EXPECT_EQ(peer.stack().time_wait_count(), 1u);
 }
 
+TEST(TcpTimeWait, OfOurOwnPortIsInUse) {
+  ScriptedPeer peer;
+  peer.establish_active(kPlain);
+  peer.shutdown();
+  peer.deliver(seg().fin().seq(1).ack(2));
+  peer.expect_state(State::kTimeWait);
+  SegContext c = peer.to_stack();
+  auto again = peer.stack().connect({.remote = c.source,
+                                     .source = c.destination.address,
+                                     .local_port = c.destination.port,
+                                     .socket = {}},
+                                    peer.now());
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().code, Errc::kAddressInUse);
+}
+
 TEST(TcpTimeWait, AtItsBoundTheOldestGoes) {
   ScriptedPeer::Options options;
   options.stack.max_time_wait = 1;

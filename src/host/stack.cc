@@ -124,7 +124,9 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   }
   if (options.local_port) {
     tuple.local.port = *options.local_port;
-    if (index_.find(tuple) != nullptr) return fail(Errc::kAddressInUse);
+    if (index_.find(tuple) != nullptr || time_wait_.find(tuple) != nullptr) {
+      return fail(Errc::kAddressInUse);
+    }
   } else {
     Result<uint16_t> chosen = choose_port(tuple);
     if (!chosen) return std::unexpected(chosen.error());
