@@ -107,7 +107,8 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
         break;
     }
   }
-  auto in_order = static_cast<uint32_t>(nxt_ - before);
+  // Backwards when settle() had to give back what came earlier in this burst.
+  auto in_order = static_cast<uint32_t>(std::max(nxt_ - before, 0));
   res.counters.bytes_received += in_order;
   if (in_order > 0) {
     // RFC 9293 §3.8.6.3: an ACK for at least every second full-sized segment.
