@@ -46,6 +46,12 @@ class PromptReader final : public host::Observer {
   host::Connection& connection_;
 };
 
+class EventLog final : public host::Observer {
+ public:
+  void on_events(uint8_t events) override { seen = static_cast<uint8_t>(seen | events); }
+  uint8_t seen = 0;
+};
+
 TEST(TcpBuffers, WhatDoesNotFitIsNotAcknowledgedAndComesAgain) {
   ScriptedPeer peer(with_chunks(1));
   peer.establish_passive(kPlain);
@@ -142,6 +148,35 @@ TEST(TcpBuffers, OneThatReadsAtOnceNeedsNone) {
   EXPECT_EQ(reader.bytes, 20'000u);
   prompt->set_observer(nullptr);
   peer.stack().release(prompt);
+}
+
+TEST(TcpBuffers, AWriterIsToldWhenAnotherConnectionHasGivenBuffersBack) {
+  ScriptedPeer peer(with_chunks(2));
+  host::Listener& listener = peer.listen();
+  peer.deliver(seg().syn().seq(0).mss(1460).from_port(6000));
+  peer.ignore_sent();
+  peer.deliver(seg().seq(1).ack(1).from_port(6000));
+  host::Connection* writer = listener.accept();
+  ASSERT_NE(writer, nullptr);
+  peer.establish_passive(kPlain);
+  peer.deliver_burst(stream(1, 10'001));
+  peer.ignore_sent();
+  std::array<uint8_t, 100> bytes{};
+  // What says that there is room must mean it: whoever believes it tries again at once.
+  EXPECT_EQ(writer->writable(), 0u);
+  EXPECT_EQ(writer->write(bytes), 0u);
+  EventLog log;
+  writer->set_observer(&log);
+  peer.tick(seconds(1));
+  EXPECT_EQ(log.seen & host::event::kWritable, 0);
+  peer.read(10'000);
+  peer.tick(milliseconds(20));
+  EXPECT_NE(log.seen & host::event::kWritable, 0);
+  EXPECT_EQ(writer->write(bytes), 100u);
+  writer->set_observer(nullptr);
+  peer.call("abort", [&] { writer->abort(); });
+  peer.stack().release(writer);
+  peer.ignore_sent();
 }
 
 }  // namespace

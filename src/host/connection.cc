@@ -125,7 +125,13 @@ void Connection::on_read() {
 
 size_t Connection::writable() const {
   bool open = state_ == State::kEstablished || state_ == State::kCloseWait;
-  return open ? sender_.room(*options_) : 0;
+  if (!open) return 0;
+  size_t room = sender_.room(*options_);
+  if (room > 0 && !stack_.has_buffers()) {
+    stack_.retry_writers();
+    return 0;
+  }
+  return room;
 }
 
 size_t Connection::forward(Connection& to) {

@@ -129,6 +129,10 @@ class Stack {
   const port::PortInfo& port_info(uint8_t index) const { return ports_[index]; }
   uint32_t timestamp_offset(const FourTuple& tuple) const;
   bool allow_challenge_ack();
+  /// Room for at least one more byte in the buffers that all connections share.
+  bool has_buffers() const { return resources_.chunks.live() < resources_.chunks.capacity(); }
+  /// Somebody could not write for want of them: event::kWritable for all when there are some.
+  void retry_writers();
   void reply_reset(const Segment& segment);
   void reset_peer(Connection& connection);
   void on_state_change(Connection& connection, State from, State to);
@@ -143,6 +147,7 @@ class Stack {
   const SocketOptions& intern(const SocketOptions& options);
   Connection* create(const FourTuple& tuple, const SocketOptions& options);
   void detach(Connection& connection);
+  void wake_writers();
   void destroy(Connection& connection);
   SeqNum initial_sequence(const FourTuple& tuple, Time now) const;
   Result<uint16_t> choose_port(FourTuple tuple);
@@ -181,6 +186,7 @@ class Stack {
   IntrusiveList<Connection, OutputTag> output_;   // has, or may have, something to send
   IntrusiveList<Connection, OutputTag> no_path_;  // waits for its next hop's link address
   Time path_retry_at_ = Time::max();
+  Time writers_retry_at_ = Time::max();
   IntrusiveList<Connection, EventTag> events_;
   IntrusiveList<Listener, EventTag> listener_events_;
   std::vector<Connection*> borrowers_;  // hold payload in packets of this burst
