@@ -8,6 +8,14 @@
 
 namespace fairlead {
 namespace detail {
+namespace {
+
+/// Nothing can be written any more; a handshake under way is another matter.
+bool write_is_shut(host::State state) {
+  return state >= host::State::kFinWait1 && state != host::State::kCloseWait;
+}
+
+}  // namespace
 
 SocketWait::~SocketWait() {
   SocketWait*& slot = write_ ? socket_.writer : socket_.reader;
@@ -19,6 +27,7 @@ bool SocketWait::ready() const {
   const host::Connection& c = socket_.connection;
   bool over = c.state() == host::State::kClosed || c.state() == host::State::kTimeWait;
   if (over) return true;
+  if (write_ && write_is_shut(c.state())) return true;
   return write_ ? c.writable() > 0 : c.readable() > 0 || c.end_of_stream();
 }
 
@@ -62,6 +71,11 @@ Task<Result<TcpSocket>> TcpSocket::connect(Runtime runtime, host::Stack::Connect
   Result<void> open = co_await socket.writable();
   if (!open) co_return std::unexpected(open.error());
   co_return std::move(socket);
+}
+
+void TcpSocket::shutdown() {
+  state_->connection.shutdown_write();
+  state_->on_events(0);  // a writer that waits has nothing to wait for any more
 }
 
 Task<Result<size_t>> TcpSocket::read(MutableByteSpan into) {

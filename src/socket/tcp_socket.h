@@ -106,8 +106,8 @@ class TcpSocket {
   /// data is not copied.
   size_t forward_now(TcpSocket& to) { return state_->connection.forward(to.state_->connection); }
 
-  /// FIN after what was written.
-  void shutdown() { state_->connection.shutdown_write(); }
+  /// FIN after what was written. A coroutine that waits to write gets EPIPE.
+  void shutdown();
   /// RST now.
   void abort() { state_->connection.abort(); }
   /// Operations that wait end with ETIMEDOUT at this time. Time::max(): never.
