@@ -21,8 +21,10 @@ class ShardPair {
  public:
   static constexpr uint16_t kPort = 7;
 
-  explicit ShardPair(const host::StackConfig& stack = {}) {
-    auto ports = port::MemoryPort::make_pair(info(1), info(2));
+  /// `queue`: frames under way, each direction.
+  explicit ShardPair(const host::StackConfig& stack = {},
+                     size_t queue = port::MemoryPort::kDefaultQueue) {
+    auto ports = port::MemoryPort::make_pair(info(1), info(2), queue);
     client_ = make(std::move(ports.a), client_router_, stack);
     server_ = make(std::move(ports.b), server_router_, stack);
   }
@@ -47,7 +49,7 @@ class ShardPair {
     bool busy = true;
     while (busy) {
       bool client_busy = client_->turn(now_);
-      busy = server_->turn(now_) || client_busy;
+      busy = server_->turn(now_) || client_busy || is_due(*client_) || is_due(*server_);
       CHECK(++rounds < 10'000);
     }
   }
@@ -92,6 +94,11 @@ class ShardPair {
     ShardOptions options;
     options.stack = stack;
     return std::make_unique<Shard>(options, std::move(ports), router);
+  }
+  /// Somebody was made ready at the end of the turn.
+  bool is_due(Shard& shard) const {
+    std::optional<Time> next = shard.scheduler().next_deadline();
+    return next && *next <= now_;
   }
   static bool is_empty(Shard& shard) {
     const host::Stack& stack = shard.stack();
