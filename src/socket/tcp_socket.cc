@@ -111,19 +111,25 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Runtime runtime, const 
   return std::unique_ptr<TcpListener>(new TcpListener(runtime, **listener));
 }
 
+TcpListener::~TcpListener() {
+  if (acceptor_ != nullptr) acceptor_->listener_ = nullptr;
+  runtime_.stack.close(&listener_);
+}
+
 void TcpListener::on_events(uint8_t) {
   if (acceptor_ != nullptr && listener_.pending() > 0) runtime_.scheduler.make_ready(*acceptor_);
 }
 
 void TcpListener::Accept::await_suspend(std::coroutine_handle<> handle) {
-  CHECK(listener_.acceptor_ == nullptr);
-  listener_.acceptor_ = this;
-  listener_.runtime_.scheduler.suspend(*this, handle);
+  CHECK(listener_->acceptor_ == nullptr);
+  listener_->acceptor_ = this;
+  listener_->runtime_.scheduler.suspend(*this, handle);
 }
 
 TcpSocket TcpListener::Accept::await_resume() {
-  host::Connection* connection = listener_.listener_.accept();
-  return connection != nullptr ? TcpSocket(listener_.runtime_, *connection) : TcpSocket();
+  if (listener_ == nullptr) return {};  // closed between event and turn
+  host::Connection* connection = listener_->listener_.accept();
+  return connection != nullptr ? TcpSocket(listener_->runtime_, *connection) : TcpSocket();
 }
 
 }  // namespace fairlead

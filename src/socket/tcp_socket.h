@@ -126,23 +126,24 @@ class TcpListener final : private host::Observer {
  public:
   static Result<std::unique_ptr<TcpListener>> listen(Runtime runtime, const Endpoint& endpoint,
                                                      const host::ListenOptions& options);
-  ~TcpListener() { runtime_.stack.close(&listener_); }
+  /// Who waits in accept() is not woken any more, and may be destroyed later.
+  ~TcpListener();
 
   const host::Listener& listener() const { return listener_; }
 
   class [[nodiscard]] Accept final : private Waiter {
    public:
-    explicit Accept(TcpListener& listener) : listener_(listener) {}
+    explicit Accept(TcpListener& listener) : listener_(&listener) {}
     ~Accept() {
-      if (listener_.acceptor_ == this) listener_.acceptor_ = nullptr;
+      if (listener_ != nullptr && listener_->acceptor_ == this) listener_->acceptor_ = nullptr;
     }
-    bool await_ready() const { return listener_.listener_.pending() > 0; }
+    bool await_ready() const { return listener_->listener_.pending() > 0; }
     void await_suspend(std::coroutine_handle<> handle);
     TcpSocket await_resume();
 
    private:
     friend class TcpListener;
-    TcpListener& listener_;
+    TcpListener* listener_;  // nullptr: closed meanwhile
   };
   /// The next connection. One coroutine may wait at a time.
   Accept accept() { return Accept(*this); }

@@ -191,6 +191,21 @@ TEST_F(TcpSocketTest, ShutdownWakesAWriterThatWaits) {
   EXPECT_TRUE(pair_.nothing_left());
 }
 
+TEST_F(TcpSocketTest, AListenerMayBeDestroyedBeforeWhoWaitsInIt) {
+  listen();
+  auto wait = [](TcpListener& listener, Log& log) -> Task<void> {
+    TcpSocket socket = co_await listener.accept();
+    log.add(socket.is_open() ? "accepted" : "not open");
+  };
+  spawn_server(wait(*listener_, server_));
+  pair_.run(milliseconds(1));
+  listener_.reset();
+  pair_.run(milliseconds(1));
+  EXPECT_TRUE(server_.lines.empty());
+  pair_.server().scheduler().cancel_all();
+  EXPECT_TRUE(pair_.nothing_left());
+}
+
 // ---- deadlines ----
 
 TEST_F(TcpSocketTest, EveryWaitEndsAtItsDeadline) {
