@@ -135,6 +135,19 @@ TEST(TcpFastRetransmit, WhatOnlyLooksLikeADuplicateAckDoesNotCount) {  // RFC 56
   EXPECT_EQ(peer.counters().recoveries, 0u);
 }
 
+TEST(TcpLimitedTransmit, TheFirstTwoDuplicateAcksLetANewSegmentOutEach) {  // RFC 3042
+  ScriptedPeer peer(new_reno());
+  peer.establish_passive(kPlain);
+  peer.write(14 * kMss);
+  expect_segments(peer, 1, 10);
+  peer.expect_nothing();
+  peer.deliver(seg().seq(1).ack(1));
+  expect_segments(peer, 1 + 10 * kMss, 1);
+  peer.deliver(seg().seq(1).ack(1));
+  expect_segments(peer, 1 + 11 * kMss, 1);
+  peer.expect_nothing();
+}
+
 TEST(TcpNewReno, APartialAckNamesTheNextHole) {  // RFC 6582 §3.2 (3)
   ScriptedPeer peer(new_reno());
   peer.establish_passive(kPlain);

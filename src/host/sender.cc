@@ -39,7 +39,7 @@ uint32_t Sender::in_flight() const {
   if (flight_ == nullptr) return 0;
   uint32_t flight = flight_->sent.in_flight();
   // Without SACK each duplicate ACK says that one more segment has left the network (RFC 5681
-  // §3.2 (4)), though not which.
+  // §3.2 (4)), though not which. For the first two that is limited transmit (RFC 3042).
   uint32_t left = sack_ ? 0 : std::min<uint32_t>(flight, uint32_t{flight_->dup_acks} * mss_);
   return flight - left;
 }
@@ -114,10 +114,6 @@ std::optional<Transmission> Sender::next_new(const SendLimits& limits, Time now)
   uint32_t peer_room = snd_.wnd > used ? snd_.wnd - used : 0;
   uint32_t flight = in_flight();
   uint32_t cwnd_room = window() > flight ? window() - flight : 0;
-  // RFC 3042, limited transmit: the first two duplicate ACKs let one new segment out each.
-  if (flight_ != nullptr && phase_ == Phase::kOpen && !sack_ && flight_->dup_acks <= 2) {
-    cwnd_room += flight_->dup_acks * limits.mss;
-  }
 
   uint32_t allowed = std::min({unsent, peer_room, cwnd_room, limits.max_payload});
   bool all = allowed == unsent;
