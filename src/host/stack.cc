@@ -12,8 +12,9 @@ namespace {
 constexpr size_t kSpareRuns = 1 << 18;
 /// Out-of-order ranges, all connections together.
 constexpr size_t kMaxRanges = 1 << 16;
-/// How often to look for buffers while somebody waits for some. A list of who waits would cost
-/// every connection two pointers for what happens when memory has run out.
+/// How often to tell all connections that there are buffers again, when somebody waits for some. A
+/// list of who waits would cost every connection two pointers for what happens when memory has run
+/// out.
 constexpr Duration kBufferRetry = milliseconds(10);
 
 }  // namespace
@@ -234,13 +235,9 @@ void Stack::note_changes(Connection& c) {
   }
 }
 
-void Stack::retry_writers() {
-  if (writers_retry_at_ == Time::max()) writers_retry_at_ = now_ + kBufferRetry;
-}
-
 void Stack::wake_writers() {
-  writers_retry_at_ = Time::max();
-  if (!has_buffers()) return retry_writers();
+  writers_wait_ = false;
+  writers_wake_at_ = now_ + kBufferRetry;
   index_.for_each([this](Connection& c) {
     if (c.writable() == 0) return;
     c.events_ |= event::kWritable;

@@ -132,7 +132,7 @@ class Stack {
   /// Room for at least one more byte in the buffers that all connections share.
   bool has_buffers() const { return resources_.chunks.live() < resources_.chunks.capacity(); }
   /// Somebody could not write for want of them: event::kWritable for all when there are some.
-  void retry_writers();
+  void retry_writers() { writers_wait_ = true; }
   void reply_reset(const Segment& segment);
   void reset_peer(Connection& connection);
   void on_state_change(Connection& connection, State from, State to);
@@ -186,7 +186,8 @@ class Stack {
   IntrusiveList<Connection, OutputTag> output_;   // has, or may have, something to send
   IntrusiveList<Connection, OutputTag> no_path_;  // waits for its next hop's link address
   Time path_retry_at_ = Time::max();
-  Time writers_retry_at_ = Time::max();
+  bool writers_wait_ = false;      // for buffers; looked after at most every kBufferRetry
+  Time writers_wake_at_{};
   IntrusiveList<Connection, EventTag> events_;
   IntrusiveList<Listener, EventTag> listener_events_;
   std::vector<Connection*> borrowers_;  // hold payload in packets of this burst

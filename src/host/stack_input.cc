@@ -29,7 +29,7 @@ void Stack::on_timer(Time now) {
     update(c);
   });
   time_wait_.expire(now_);
-  if (now_ >= writers_retry_at_) wake_writers();
+  if (writers_wait_ && has_buffers() && now_ >= writers_wake_at_) wake_writers();
   if (now_ >= path_retry_at_) {
     path_retry_at_ = Time::max();
     while (Connection* c = no_path_.pop_front()) output_.push_back(*c);
@@ -44,7 +44,7 @@ std::optional<Time> Stack::next_deadline() const {
   };
   consider(time_wait_.next_deadline());
   if (path_retry_at_ != Time::max()) consider(path_retry_at_);
-  if (writers_retry_at_ != Time::max()) consider(writers_retry_at_);
+  if (writers_wait_ && has_buffers()) consider(writers_wake_at_);
   return earliest;
 }
 
