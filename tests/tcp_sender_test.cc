@@ -164,6 +164,24 @@ TEST(TcpNewReno, APartialAckNamesTheNextHole) {  // RFC 6582 §3.2 (3)
 
 // ---- recovery with SACK, RFC 6675 and RFC 8985 ----
 
+TEST(TcpSackRecovery, OnlyWhatIsMissingIsSentAgain) {
+  ScriptedPeer peer;
+  establish_after(peer, milliseconds(20), kSack);
+  peer.write(10 * kMss);
+  expect_segments(peer, 1, 10);
+  peer.tick(milliseconds(20));
+  // The second and the fifth were lost.
+  peer.deliver(seg().seq(1).ack(1 + kMss).sack(
+      {{1 + 5 * kMss, 1 + 10 * kMss}, {1 + 2 * kMss, 1 + 4 * kMss}}));
+  peer.expect(seg().seq(1 + kMss).ack(1).data(kMss));
+  peer.expect(seg().seq(1 + 4 * kMss).ack(1).data(kMss));
+  peer.expect_nothing();
+  EXPECT_EQ(peer.counters().recoveries, 1u);
+  peer.tick(milliseconds(20));
+  peer.deliver(seg().seq(1).ack(1 + 10 * kMss));
+  EXPECT_EQ(peer.counters().retransmitted_segments, 2u);
+}
+
 TEST(TcpSackRecovery, BlocksOfWhatWasNeverSentAreNoise) {  // RFC 2018 §5, hostile
   ScriptedPeer peer;
   peer.establish_passive(kSack);

@@ -21,19 +21,19 @@ Duration ReorderingWindow::get(const RttEstimator& rtt, bool dup_thresh_reached)
   return std::min<Duration>(rtt.min_rtt() / 4 * window_mult_, rtt.srtt());
 }
 
-void Rack::on_delivered(const SentRun& run, Time now, const RttEstimator& rtt, bool spurious,
-                        ReorderingWindow& window) {
+void Rack::on_delivered(const SentRun& run, SeqNum end, Time now, const RttEstimator& rtt,
+                        bool spurious, ReorderingWindow& window) {
   Duration sample = now - run.sent_at;
   if (!run.retransmitted) {
     // Step 3: something below the highest delivery arrives without having been sent again.
-    if (valid_ && run.end().before(fack_)) window.on_reordering();
+    if (valid_ && end.before(fack_)) window.on_reordering();
   } else if (spurious || sample < rtt.min_rtt()) {
     return;  // this acknowledges an earlier transmission
   }
-  if (!valid_ || run.end().after(fack_)) fack_ = run.end();
-  if (!valid_ || run.sent_at > sent_at_ || (run.sent_at == sent_at_ && run.end().after(end_))) {
+  if (!valid_ || end.after(fack_)) fack_ = end;
+  if (!valid_ || run.sent_at > sent_at_ || (run.sent_at == sent_at_ && end.after(end_))) {
     sent_at_ = run.sent_at;
-    end_ = run.end();
+    end_ = end;
     rtt_us_ = static_cast<uint32_t>(std::clamp<int64_t>(
         std::chrono::duration_cast<microseconds>(sample).count(), 0, 60'000'000));
   }

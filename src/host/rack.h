@@ -41,10 +41,10 @@ class ReorderingWindow {
 
 class Rack {
  public:
-  /// A run was delivered (acknowledged or SACKed for the first time); §6.2 steps 2 and 3.
+  /// A run was delivered up to `end` (acknowledged or SACKed for the first time); §6.2 steps 2, 3.
   /// `spurious`: the timestamp echo shows that the original arrived, not the retransmission.
-  void on_delivered(const SentRun& run, Time now, const RttEstimator& rtt, bool spurious,
-                    ReorderingWindow& window);
+  void on_delivered(const SentRun& run, SeqNum end, Time now, const RttEstimator& rtt,
+                    bool spurious, ReorderingWindow& window);
 
   /// Marks lost what should have arrived by now. Returns when the next run would become lost if
   /// nothing more is heard, if any. §6.2 step 5.

@@ -164,6 +164,7 @@ class Sender {
   struct AckWork;
   /// From block number `first` on.
   void take_sacks(const Segment& segment, unsigned first, AckWork& work, Resources& res);
+  void take_sack(const wire::SackBlock& block, AckWork& work, Resources& res);
   void take_cumulative(SeqNum ack, AckWork& work, Resources& res);
   void deliver(SentRun& run, uint32_t bytes, AckWork& work);
   void sample_rtt(const Segment& segment, std::optional<uint32_t> ts_now, AckWork& work);

@@ -1,6 +1,8 @@
 // The send side's half of "an ACK arrives" (RFC 9293 §3.10.7.4, fifth step): scoreboard, RTT, loss
 // detection, congestion response, in that order.
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "host/sender.h"
 
@@ -50,9 +52,10 @@ AckOutcome Sender::on_ack(const Segment& segment, std::optional<uint32_t> ts_now
   }
   bool was_limited = cwnd_limited_ || (cc_.in_slow_start() && 2 * work.prior_flight >= cc_.cwnd());
 
+  // In the order of the stream: RACK takes a delivery below an earlier one for reordering.
+  if (work.advanced) take_cumulative(segment.ack, work, res);
   if (sack_) take_sacks(segment, dsack ? 1 : 0, work, res);
   if (work.advanced) {
-    take_cumulative(segment.ack, work, res);
     outcome.fin_acked = fin_queued_ && snd_.una == end();
     timeouts_ = 0;
     restart_retransmit_ = true;
@@ -94,8 +97,8 @@ AckOutcome Sender::on_ack(const Segment& segment, std::optional<uint32_t> ts_now
 
 void Sender::deliver(SentRun& run, uint32_t bytes, AckWork& work) {
   work.delivered += bytes;
-  flight_->rack.on_delivered(run, work.now, rtt_, run.retransmitted && work.spurious_echo,
-                             reordering_);
+  flight_->rack.on_delivered(run, run.start + bytes, work.now, rtt_,
+                             run.retransmitted && work.spurious_echo, reordering_);
   if (!run.retransmitted) {
     Duration rtt = work.now - run.sent_at;
     if (work.rtt == Duration::zero() || rtt < work.rtt)
@@ -104,25 +107,31 @@ void Sender::deliver(SentRun& run, uint32_t bytes, AckWork& work) {
 }
 
 void Sender::take_sacks(const Segment& segment, unsigned first, AckWork& work, Resources& res) {
+  std::array<wire::SackBlock, wire::TcpOptions::kMaxSackBlocks> blocks = segment.options.sack;
+  auto rest = std::span(blocks).first(segment.options.sack_count).subspan(first);
+  // RFC 2018 §5 blocks lie between what is acknowledged and what was sent; others are noise.
+  auto noise = [&](const wire::SackBlock& b) {
+    return !b.left.before(b.right) || b.left.before(snd_.una) || b.right.after(snd_.nxt);
+  };
+  rest =
+      rest.first(static_cast<size_t>(std::ranges::remove_if(rest, noise).begin() - rest.begin()));
+  std::ranges::sort(rest, [](const auto& a, const auto& b) { return a.left.before(b.left); });
+  for (const wire::SackBlock& block : rest) take_sack(block, work, res);
+}
+
+void Sender::take_sack(const wire::SackBlock& block, AckWork& work, Resources& res) {
   SentList& sent = flight_->sent;
-  for (unsigned i = first; i < segment.options.sack_count; ++i) {
-    SeqNum left = segment.options.sack[i].left;
-    SeqNum right = segment.options.sack[i].right;
-    // RFC 2018 §5 blocks lie between what is acknowledged and what was sent; others are noise.
-    if (!left.before(right) || left.before(snd_.una) || right.after(snd_.nxt)) continue;
-    if (left.before(segment.ack)) continue;
-    for (SentRun& run : sent.runs()) {
-      if (run.end().at_or_before(left)) continue;
-      if (run.start.at_or_after(right)) break;
-      if (run.sacked) continue;
-      if (run.start.before(left)) {
-        sent.split(run, left, res.runs);  // the part inside comes next
-        continue;
-      }
-      if (run.end().after(right) && !sent.split(run, right, res.runs)) continue;
-      deliver(run, run.size, work);
-      sent.mark_sacked(run);
+  for (SentRun& run : sent.runs()) {
+    if (run.end().at_or_before(block.left)) continue;
+    if (run.start.at_or_after(block.right)) break;
+    if (run.sacked) continue;
+    if (run.start.before(block.left)) {
+      sent.split(run, block.left, res.runs);  // the part inside comes next
+      continue;
     }
+    if (run.end().after(block.right) && !sent.split(run, block.right, res.runs)) continue;
+    deliver(run, run.size, work);
+    sent.mark_sacked(run);
   }
 }
 
