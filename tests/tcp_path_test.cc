@@ -135,6 +135,26 @@ TEST(TcpPathMtu, ABlackHoleIsFoundByTimeouts) {  // RFC 4821 §7.7
   peer.expect(seg().seq(985).ack(1).data(476));
 }
 
+TEST(TcpPathMtu, AWindowOfOneSmallSegmentIsOneOfLargeOnesLater) {
+  ScriptedPeer peer;
+  peer.establish_passive(kPlain);
+  peer.write(1460);
+  peer.tick(milliseconds(700));  // two timeouts: cwnd is one segment, and those are small
+  peer.ignore_sent();
+  EXPECT_EQ(peer.counters().black_holes_detected, 1u);
+  peer.tick(seconds(1));
+  peer.ignore_sent();
+  peer.deliver(seg().seq(1).ack(1461));
+  peer.write(10);
+  peer.tick(seconds(1));  // and once more, where no ACK makes it grow by much
+  peer.ignore_sent();
+  peer.deliver(seg().seq(1).ack(1471));
+  peer.tick(minutes(11));
+  peer.write(5000);
+  peer.expect(seg().seq(1471).ack(1).data(1460));
+  peer.ignore_sent();
+}
+
 TEST(TcpIcmp, UnreachableEndsAHandshakeAndNothingElse) {  // RFC 5927 §6
   ScriptedPeer peer;
   peer.connect();

@@ -9,6 +9,7 @@
 // episode, and during recovery proportional rate reduction, not this class, meters the sending.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <variant>
 
@@ -72,8 +73,12 @@ class CongestionControl {
   bool in_slow_start() const { return cwnd_ < ssthresh_; }
   CongestionAlgorithm algorithm() const { return algorithm_; }
 
-  /// The path's segment size changed.
-  void set_mss(uint32_t mss) { mss_ = mss; }
+  /// The path's segment size changed. The window never is less than one: nothing could be sent, and
+  /// no ACK would come to make it grow.
+  void set_mss(uint32_t mss) {
+    mss_ = mss;
+    cwnd_ = std::max(cwnd_, mss);
+  }
 
   /// An ACK outside recovery.
   void on_ack(const AckSample& ack);
