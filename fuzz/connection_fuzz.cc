@@ -370,6 +370,7 @@ void World::connect() {
                                     simulator_.now());
   if (connection) connection_ = *connection;
   next_byte_.reset();
+  ack_heard_ = false;  // at the same time it has the same initial sequence number as the last one
   turn();
 }
 
