@@ -25,8 +25,8 @@ struct SocketOptions {
   Duration linger_timeout = seconds(60);    // FIN-WAIT-2 of a released connection (never forever)
   uint32_t send_buffer_min = 64 * 1024;     // bytes; the buffer autotunes between the two
   uint32_t send_buffer_max = 4 * 1024 * 1024;
-  uint32_t unsent_max = 256 * 1024;  // of these, written and not sent once: what the processor's
-                                     // cache still holds when it is sent (as TCP_NOTSENT_LOWAT)
+  uint32_t unsent_max = 256 * 1024;  // of these, written and not sent though the peer has room:
+                                     // what the processor's cache still holds when it is sent
   uint32_t receive_buffer_min = 128 * 1024;
   uint32_t receive_buffer_max = 6 * 1024 * 1024;
 

@@ -147,7 +147,7 @@ size_t Connection::forward(Connection& to) {
 }
 
 void Connection::wake_writer() {
-  if (!blocked_ || !sender_.wakes_writer(*options_)) return;
+  if (!blocked_ || !sender_.wakes_writer(*options_) || writable() == 0) return;
   blocked_ = false;
   events_ |= event::kWritable;
 }

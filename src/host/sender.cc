@@ -31,6 +31,8 @@ uint32_t Sender::room(const SocketOptions& options) const {
   if (fin_queued_) return 0;
   uint32_t limit = std::clamp(2 * cc_.cwnd(), options.send_buffer_min, options.send_buffer_max);
   uint32_t buffer_room = limit > queue_.size() ? limit - queue_.size() : 0;
+  // While the peer takes nothing, what is written is no longer in any cache when its time comes.
+  if (peer_is_full()) return buffer_room;
   uint32_t unsent_room = options.unsent_max > unsent() ? options.unsent_max - unsent() : 0;
   return std::min(buffer_room, unsent_room);
 }

@@ -90,10 +90,10 @@ class Sender {
   // The application's side.
   /// How much may be written now.
   uint32_t room(const SocketOptions& options) const;
-  /// A writer that found no room is to be told: there is some, and what waits to be sent has fallen
-  /// to half its bound, so that it does not wake for each segment.
+  /// A writer that found no room is to be told: there is some, and where what waits to be sent is
+  /// bounded, it has fallen to half the bound, so that the writer does not wake for each segment.
   bool wakes_writer(const SocketOptions& options) const {
-    return unsent() <= options.unsent_max / 2 && room(options) > 0;
+    return room(options) > 0 && (unsent() <= options.unsent_max / 2 || peer_is_full());
   }
   uint32_t write(ByteSpan bytes, Resources& res) { return queue_.append(bytes, res.chunks); }
   /// Where bytes may be moved to the end of what is written.
@@ -155,6 +155,8 @@ class Sender {
 
   // sender.cc
   uint32_t window() const { return phase_ == Phase::kRecovery ? flight_->prr_cwnd : cc_.cwnd(); }
+  /// The peer takes less than a segment: what is written waits, however fast we are.
+  bool peer_is_full() const { return snd_.wnd < outstanding() + mss_; }
   std::optional<Transmission> next_lost(const SendLimits& limits);
   std::optional<Transmission> next_probe(const SendLimits& limits);
   std::optional<Transmission> next_new(const SendLimits& limits, Time now);

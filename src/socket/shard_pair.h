@@ -97,8 +97,8 @@ class ShardPair {
   }
   /// Somebody was made ready at the end of the turn.
   bool is_due(Shard& shard) const {
-    std::optional<Time> next = shard.scheduler().next_deadline();
-    return next && *next <= now_;
+    auto due = [this](std::optional<Time> next) { return next && *next <= now_; };
+    return due(shard.scheduler().next_deadline()) || due(shard.stack().next_deadline());
   }
   static bool is_empty(Shard& shard) {
     const host::Stack& stack = shard.stack();
