@@ -8,6 +8,7 @@
 // Bound: kCapacity spans; beyond it payload is copied at once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -47,10 +48,24 @@ class BorrowedSpans {
     return list.head == kNone ? ByteSpan() : entries_[list.head].bytes;
   }
 
-  /// The first run as a buffer of its own, which leaves the list; nullptr when it must be copied.
-  port::Buffer* take_front(List& list) {
+  /// Copies the first bytes, as many as there are or `into` takes.
+  size_t copy_front(const List& list, MutableByteSpan into) const {
+    size_t copied = 0;
+    for (uint16_t at = list.head; at != kNone && copied < into.size(); at = entries_[at].next) {
+      const ByteSpan bytes = entries_[at].bytes;
+      const size_t n = std::min(bytes.size(), into.size() - copied);
+      std::copy_n(bytes.begin(), n, into.begin() + static_cast<ptrdiff_t>(copied));
+      copied += n;
+    }
+    return copied;
+  }
+
+  /// The first run, if it has at most `limit` bytes, as a buffer of its own, which leaves the list;
+  /// nullptr when it must be copied.
+  port::Buffer* take_front(List& list, size_t limit) {
     if (list.head == kNone) return nullptr;
     const Entry& entry = entries_[list.head];
+    if (entry.bytes.size() > limit) return nullptr;
     port::Buffer* taken = port::take_buffer(entry.buffer, entry.bytes);
     if (taken != nullptr) drop_front(list, taken->size());
     return taken;

@@ -33,11 +33,21 @@ void ByteChain::link(Buffer* buffer) {
   size_ += buffer->size();
 }
 
-uint32_t ByteChain::move_front_of(ByteChain& other, uint32_t wanted, ChunkPool& pool) {
+size_t ByteChain::copy_front(MutableByteSpan into) const {
+  size_t copied = 0;
+  for (const Buffer* b = head_; b != nullptr && copied < into.size(); b = b->next) {
+    const size_t n = std::min<size_t>(b->size(), into.size() - copied);
+    std::memcpy(into.data() + copied, b->data + b->begin, n);
+    copied += n;
+  }
+  return copied;
+}
+
+uint32_t ByteChain::move_front_of(ByteChain& other, MoveSize wanted, ChunkPool& pool) {
   Buffer* front = other.head_;
-  if (front == nullptr || wanted == 0) return 0;
+  if (wanted.copied() == 0) return 0;
   // A chunk with little in it is better copied than kept.
-  if (front->size() >= Chunk::kCapacity / 2) {
+  if (front->size() >= Chunk::kCapacity / 2 && front->size() <= wanted.limit) {
     const uint32_t size = front->size();
     other.head_ = front->next;
     if (other.head_ == nullptr) other.tail_ = nullptr;
@@ -45,7 +55,8 @@ uint32_t ByteChain::move_front_of(ByteChain& other, uint32_t wanted, ChunkPool& 
     link(front);
     return size;
   }
-  const uint32_t copied = append(front->bytes().first(std::min(wanted, front->size())), pool);
+  const uint32_t copied =
+      append(front->bytes().first(std::min(wanted.copied(), front->size())), pool);
   other.drop_front(copied, pool);
   return copied;
 }

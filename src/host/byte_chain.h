@@ -35,6 +35,14 @@ static_assert(sizeof(Chunk) == 4096);
 
 using ChunkPool = ObjectPool<Chunk>;
 
+/// How much to move from one chain to another.
+struct MoveSize {
+  uint32_t room;   // about as many; a whole buffer more where that saves a copy
+  uint32_t limit;  // never more
+
+  uint32_t copied() const { return room < limit ? room : limit; }
+};
+
 class ByteChain {
  public:
   ByteChain() = default;
@@ -59,9 +67,11 @@ class ByteChain {
   void drop_back(uint32_t n, ChunkPool& pool);
   /// Puts a buffer that is in no list at the end.
   void link(Buffer* buffer);
-  /// Moves the first bytes of `other` to the end of this chain: about `wanted`, a whole buffer more
-  /// when that saves a copy. Returns how many; 0 when `other` is empty or the pool is at its bound.
-  uint32_t move_front_of(ByteChain& other, uint32_t wanted, ChunkPool& pool);
+  /// Copies the first bytes, as many as there are or `into` takes.
+  size_t copy_front(MutableByteSpan into) const;
+  /// Moves bytes of the first buffer of `other`, which has some, to the end of this chain. Returns
+  /// how many; 0 when nothing is wanted or the pool is at its bound.
+  uint32_t move_front_of(ByteChain& other, MoveSize wanted, ChunkPool& pool);
   /// Moves all bytes of `other` to the end of this chain, without copying.
   void join(ByteChain&& other);
   void clear(ChunkPool& pool) { drop_front(size_, pool); }

@@ -111,6 +111,10 @@ void Connection::end(Errc error) {
 
 ByteSpan Connection::peek() const { return receiver_.peek(stack_.resources()); }
 
+size_t Connection::copy_unread(MutableByteSpan into) const {
+  return receiver_.copy_unread(into, stack_.resources());
+}
+
 void Connection::consume(size_t n) {
   receiver_.consume(static_cast<uint32_t>(n), stack_.resources());
   on_read();
@@ -134,11 +138,13 @@ size_t Connection::writable() const {
   return room;
 }
 
-size_t Connection::forward(Connection& to) {
+size_t Connection::forward(Connection& to, size_t limit) {
   CHECK(&stack_ == &to.stack_);
   const auto room = static_cast<uint32_t>(to.writable());
-  const uint32_t moved = receiver_.move_to(to.sender_.chain(), room, stack_.resources());
-  to.blocked_ = receiver_.readable() > 0;
+  const auto most = static_cast<uint32_t>(std::min<size_t>(limit, receiver_.readable()));
+  const uint32_t moved =
+      receiver_.move_to(to.sender_.chain(), {.room = room, .limit = most}, stack_.resources());
+  to.blocked_ = moved < most;
   if (moved > 0) {
     stack_.update(to);
     on_read();

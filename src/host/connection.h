@@ -102,18 +102,23 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// The first contiguous run of them, where they lie. Valid until the next Stack call; empty when
   /// nothing is readable.
   ByteSpan peek() const;
+  /// Copies the first unread bytes, as many as there are or `into` takes, and leaves them unread.
+  size_t copy_unread(MutableByteSpan into) const;
   /// n <= readable(). Opens the receive window.
   void consume(size_t n);
-  /// The peer's FIN was reached and everything before it read.
+  /// The peer's FIN was reached: no more bytes will come than are readable now.
+  bool fin_received() const { return receiver_.fin_received(); }
+  /// Likewise, and everything before it was read.
   bool end_of_stream() const { return receiver_.fin_received() && receiver_.readable() == 0; }
 
   /// Room in the send buffer, bytes; 0 before the handshake, after shutdown and after the end.
   size_t writable() const;
   /// Copies min(bytes.size(), writable()) bytes into the send queue and returns that.
   size_t write(ByteSpan bytes);
-  /// Moves unread bytes of this connection to the send queue of `to`, which may be itself, for as
-  /// long as it has room; bulk data is not copied. Returns how many. `to` is of the same stack.
-  size_t forward(Connection& to);
+  /// Moves unread bytes of this connection, `limit` at most, to the send queue of `to`, which may
+  /// be itself, for as long as it has room; bulk data is not copied. Returns how many. `to` is of
+  /// the same stack.
+  size_t forward(Connection& to, size_t limit = SIZE_MAX);
   /// Something written, or the FIN, is not acknowledged yet.
   bool unsent_or_unacked() const { return !sender_.all_acknowledged(); }
 

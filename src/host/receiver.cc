@@ -134,18 +134,24 @@ void Receiver::consume(uint32_t n, Resources& res) {
   res.borrowed.drop_front(borrowed_, n - queued);
 }
 
-uint32_t Receiver::move_to(ByteChain& out, uint32_t wanted, Resources& res) {
+size_t Receiver::copy_unread(MutableByteSpan into, const Resources& res) const {
+  const size_t queued = queue_.copy_front(into);
+  return queued + res.borrowed.copy_front(borrowed_, into.subspan(queued));
+}
+
+uint32_t Receiver::move_to(ByteChain& out, MoveSize wanted, Resources& res) {
   uint32_t moved = 0;
-  while (moved < wanted && readable() > 0) {
+  while (moved < wanted.room && moved < wanted.limit && readable() > 0) {
+    const MoveSize left{.room = wanted.room - moved, .limit = wanted.limit - moved};
     uint32_t n = 0;
     if (!queue_.empty()) {
-      n = out.move_front_of(queue_, wanted - moved, res.chunks);
-    } else if (Buffer* taken = res.borrowed.take_front(borrowed_)) {
+      n = out.move_front_of(queue_, left, res.chunks);
+    } else if (Buffer* taken = res.borrowed.take_front(borrowed_, left.limit)) {
       out.link(taken);
       n = taken->size();
     } else {
       const ByteSpan bytes = res.borrowed.front(borrowed_);
-      n = out.append(bytes.first(std::min<size_t>(bytes.size(), wanted - moved)), res.chunks);
+      n = out.append(bytes.first(std::min<size_t>(bytes.size(), left.copied())), res.chunks);
       res.borrowed.drop_front(borrowed_, n);
     }
     if (n == 0) break;
@@ -157,7 +163,7 @@ uint32_t Receiver::move_to(ByteChain& out, uint32_t wanted, Resources& res) {
 
 void Receiver::settle(Resources& res) {
   while (borrowed_.size > 0) {
-    if (Buffer* taken = res.borrowed.take_front(borrowed_)) {
+    if (Buffer* taken = res.borrowed.take_front(borrowed_, borrowed_.size)) {
       queue_.link(taken);
       continue;
     }

@@ -58,9 +58,11 @@ class Receiver {
     return queue_.empty() ? res.borrowed.front(borrowed_) : queue_.front();
   }
   void consume(uint32_t n, Resources& res);
-  /// Moves about `wanted` unread bytes to the end of `out`, in the buffers they lie in where that
-  /// is possible. Returns how many; fewer when there are no more or the pool is at its bound.
-  uint32_t move_to(ByteChain& out, uint32_t wanted, Resources& res);
+  /// Copies the first unread bytes without taking them.
+  size_t copy_unread(MutableByteSpan into, const Resources& res) const;
+  /// Moves unread bytes to the end of `out`, in the buffers they lie in where that is possible.
+  /// Returns how many; fewer than wanted when the pool is at its bound.
+  uint32_t move_to(ByteChain& out, MoveSize wanted, Resources& res);
   /// Keeps what still lies in packets.
   void settle(Resources& res);
   bool has_borrowed() const { return borrowed_.size > 0; }

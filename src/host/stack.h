@@ -186,7 +186,7 @@ class Stack {
   IntrusiveList<Connection, OutputTag> output_;   // has, or may have, something to send
   IntrusiveList<Connection, OutputTag> no_path_;  // waits for its next hop's link address
   Time path_retry_at_ = Time::max();
-  bool writers_wait_ = false;      // for buffers; looked after at most every kBufferRetry
+  bool writers_wait_ = false;  // for buffers; looked after at most every kBufferRetry
   Time writers_wake_at_{};
   IntrusiveList<Connection, EventTag> events_;
   IntrusiveList<Listener, EventTag> listener_events_;

@@ -28,7 +28,7 @@ bool SocketWait::ready() const {
   bool over = c.state() == host::State::kClosed || c.state() == host::State::kTimeWait;
   if (over) return true;
   if (write_ && write_is_shut(c.state())) return true;
-  return write_ ? c.writable() > 0 : c.readable() > 0 || c.end_of_stream();
+  return write_ ? c.writable() > 0 : c.readable() > beyond_ || c.fin_received();
 }
 
 bool SocketWait::await_ready() const { return ready(); }
@@ -49,11 +49,20 @@ void SocketWait::on_timer() {
 
 Result<void> SocketWait::await_resume() {
   const host::Connection& c = socket_.connection;
-  if (!write_ && (c.readable() > 0 || c.end_of_stream())) return {};
+  if (!write_ && (c.readable() > beyond_ || c.fin_received())) return {};
   if (c.error() != Errc::kOk) return fail(c.error());
   if (write_ && c.writable() > 0) return {};
   if (timed_out_) return fail(Errc::kTimedOut);
   return fail(write_ ? Errc::kBrokenPipe : Errc::kNotConnected);
+}
+
+void SocketState::set_deadline(Time at) {
+  deadline = at;
+  for (SocketWait* wait : {reader, writer}) {
+    if (wait == nullptr) continue;
+    runtime.scheduler.timers().disarm(*wait);
+    if (at != Time::max()) runtime.scheduler.timers().arm(*wait, at);
+  }
 }
 
 void SocketState::on_events(uint8_t) {

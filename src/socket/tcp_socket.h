@@ -39,7 +39,8 @@ class SocketState;
 /// A wait for one direction of a socket, until an event or the socket's deadline.
 class [[nodiscard]] SocketWait final : public Scheduler::Timed, private Waiter {
  public:
-  SocketWait(SocketState& socket, bool write) : socket_(socket), write_(write) {}
+  SocketWait(SocketState& socket, bool write, size_t beyond = 0)
+      : socket_(socket), beyond_(beyond), write_(write) {}
   ~SocketWait();
   SocketWait(const SocketWait&) = delete;
 
@@ -53,6 +54,7 @@ class [[nodiscard]] SocketWait final : public Scheduler::Timed, private Waiter {
   bool ready() const;
 
   SocketState& socket_;
+  size_t beyond_;  // a reader's: so many bytes are not enough
   bool write_;
   bool timed_out_ = false;
 };
@@ -66,6 +68,7 @@ class SocketState final : public host::Observer, public Pooled {
   ~SocketState() { runtime.stack.release(&connection); }
 
   void on_events(uint8_t events) override;
+  void set_deadline(Time at);
 
   Runtime runtime;
   host::Connection& connection;
@@ -90,6 +93,11 @@ class TcpSocket {
 
   /// Until there are bytes to read or the stream has ended. ECONNRESET etc. when it broke.
   detail::SocketWait readable() { return {*state_, false}; }
+  /// Likewise, until there are more than `n` unread bytes.
+  detail::SocketWait readable_beyond(size_t n) { return {*state_, false, n}; }
+  size_t unread() const { return state_->connection.readable(); }
+  /// Copies the first unread bytes and leaves them unread. See Connection::copy_unread().
+  size_t copy_unread(MutableByteSpan into) const { return state_->connection.copy_unread(into); }
   /// Where the next unread bytes lie; valid until the next suspension. See Connection::peek().
   ByteSpan peek() const { return state_->connection.peek(); }
   void consume(size_t n) { state_->connection.consume(n); }
@@ -102,16 +110,18 @@ class TcpSocket {
   /// As much as there is room for, without waiting.
   size_t write_now(ByteSpan bytes) { return state_->connection.write(bytes); }
   Task<Result<void>> write_all(ByteSpan bytes);
-  /// Moves unread bytes to what `to` sends, as much as there is room for, without waiting. Bulk
-  /// data is not copied.
-  size_t forward_now(TcpSocket& to) { return state_->connection.forward(to.state_->connection); }
+  /// Moves unread bytes, `limit` at most, to what `to` sends, as much as there is room for, without
+  /// waiting. Bulk data is not copied.
+  size_t forward_now(TcpSocket& to, size_t limit = SIZE_MAX) {
+    return state_->connection.forward(to.state_->connection, limit);
+  }
 
   /// FIN after what was written. A coroutine that waits to write gets EPIPE.
   void shutdown();
   /// RST now.
   void abort() { state_->connection.abort(); }
-  /// Operations that wait end with ETIMEDOUT at this time. Time::max(): never.
-  void set_deadline(Time deadline) { state_->deadline = deadline; }
+  /// Operations that wait, now or later, end with ETIMEDOUT at this time. Time::max(): never.
+  void set_deadline(Time deadline) { state_->set_deadline(deadline); }
   void set_nodelay(bool on) { state_->connection.set_nodelay(on); }
   void set_cork(bool on) { state_->connection.set_cork(on); }
   void set_keepalive(bool on) { state_->connection.set_keepalive(on); }
