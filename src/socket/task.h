@@ -74,6 +74,10 @@ class [[nodiscard]] Task {
     if (handle_) handle_.destroy();
   }
 
+  /// Runs it, with nobody to go on when it ends, until it first waits. Once, and instead of
+  /// awaiting it.
+  void start() { handle_.resume(); }
+
   bool await_ready() const noexcept { return false; }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
     handle_.promise().continuation = awaiting;

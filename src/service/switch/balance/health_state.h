@@ -25,6 +25,7 @@ class HealthState {
 
   bool up() const { return up_; }
 
+  void assume_down() { up_ = false; }
   /// Takes in one check's outcome. True when it changed up().
   bool report(bool ok) {
     if (ok == up_) {

@@ -80,6 +80,14 @@ class Server {
   /// Takes in one health check's outcome. True when up() changed.
   bool report_health(bool ok) { return health_.report(ok); }
 
+  /// Takes over what `before`, the same server in an earlier configuration, has: administrative
+  /// state, health, counters.
+  void inherit(const Server& before) {
+    admin_ = before.admin_;
+    if (!before.up()) health_.assume_down();
+    counters_ = before.counters_;
+  }
+
   uint32_t active() const { return active_; }
   /// Takes new connections as far as people and health checks are concerned.
   bool available() const { return admin_ == AdminState::kEnabled && up(); }

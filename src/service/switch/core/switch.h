@@ -20,13 +20,11 @@
 
 namespace fairlead::l7 {
 
-class Generation;
-class SharedState;
-
 class Switch {
  public:
   /// Listens on every address, and serves until it is destroyed. An error names the address.
-  /// `seed` is for schedules that draw lots.
+  /// `seed` is for schedules that draw lots. Sessions are tasks of the scheduler: they must have
+  /// been cancelled (Scheduler::cancel_all()) before the switch is destroyed.
   static Result<std::unique_ptr<Switch>> start(Runtime runtime, SwitchOptions options,
                                                uint64_t seed);
   ~Switch();
@@ -48,10 +46,13 @@ class Switch {
   const SwitchCounters& counters() const;
 
  private:
-  Switch(Runtime runtime, uint64_t seed);
+  struct Parts;
 
-  std::unique_ptr<SharedState> shared_;
-  std::shared_ptr<Generation> current_;
+  Switch(Runtime runtime, uint64_t seed);
+  void end_sessions_of(const balance::Server& server);
+
+  std::unique_ptr<Parts> parts_;
+  uint64_t seed_;
 };
 
 }  // namespace fairlead::l7

@@ -1,0 +1,211 @@
+#include "service/switch/core/http_session.h"
+
+#include "service/switch/core/canned_response.h"
+
+namespace fairlead::l7 {
+
+using protocol::HttpHead;
+using protocol::HttpHeadParser;
+
+Task<void> HttpSession::run() {
+  while (co_await one_request()) {
+  }
+  session_.leave_server(session_.server_is_reusable());
+}
+
+/// True: another request may follow.
+Task<bool> HttpSession::one_request() {
+  if (!co_await read_request()) co_return false;
+  switch (co_await connect()) {
+    case Session::Outcome::kConnected:
+      break;
+    case Session::Outcome::kNoServer:
+      co_await refuse(503, "no_server");
+      co_return false;
+    case Session::Outcome::kRefused:
+      co_await refuse(502, "server_refused");
+      co_return false;
+    case Session::Outcome::kTimedOut:
+      co_await refuse(504, "server_timeout");
+      co_return false;
+  }
+  if (!per_request()) co_return co_await relay_after_first_request();
+  Answer result = co_await exchange();
+  while (result == Answer::kStale) {
+    ++shared_.counters.server_retries;
+    if (co_await connect() != Session::Outcome::kConnected) {
+      co_await refuse(502, "server_refused");
+      co_return false;
+    }
+    result = co_await exchange();
+  }
+  if (result == Answer::kUpgraded) co_await session_.relay();
+  log();
+  if (result == Answer::kLast) co_await session_.finish();
+  co_return result == Answer::kNext;
+}
+
+Task<Session::Outcome> HttpSession::connect() {
+  // `balance connection`: the first request has chosen for all.
+  if (session_.options().balance == Balance::kConnection && session_.server_is_reusable()) {
+    session_.reuse_server();
+    co_return Session::Outcome::kConnected;
+  }
+  co_return co_await session_.connect(*this);
+}
+
+Task<bool> HttpSession::read_request() {
+  const Timeouts& timeouts = session_.options().timeouts;
+  TcpSocket& client = session_.client();
+  const bool first = request_.began == Time{};
+  if (!first && client.unread() == 0) {
+    // Between requests a connection may be silent for as long as any.
+    if (!co_await session_.wait_readable(client, 0, timeouts.established)) co_return false;
+  }
+  const Time began = session_.now();
+  const HeadOutcome outcome = co_await read_head(
+      client, HttpHeadParser::request(session_.options().max_request_head), timeouts.listen);
+  switch (outcome) {
+    case HeadOutcome::kHead:
+      note_request(shared_.head);
+      request_.began = began;
+      co_return true;
+    case HeadOutcome::kClosed:
+      session_.end("done");
+      co_return false;
+    case HeadOutcome::kBroken:
+      session_.end("client_aborted");
+      ++shared_.counters.client_aborted;
+      session_.abort();
+      co_return false;
+    case HeadOutcome::kTimedOut:
+      ++shared_.counters.head_timeouts;
+      request_ = Request();
+      if (client.unread() > 0) co_await refuse(408, "timeout");
+      co_return false;
+    case HeadOutcome::kFault:
+      break;
+  }
+  co_return false;
+}
+
+Task<HttpSession::HeadOutcome> HttpSession::read_head(TcpSocket& socket, HttpHeadParser parser,
+                                                      Duration patience) {
+  const Time until = session_.now() + patience;
+  while (true) {
+    auto whole = parser.parse(shared_.unread_bytes(socket), shared_.head);
+    if (!whole) {
+      if (&socket == &session_.client()) {
+        ++shared_.counters.http_faults[static_cast<size_t>(whole.error())];
+        request_ = Request();
+        co_await refuse(protocol::http_fault_status(whole.error()),
+                        protocol::http_fault_name(whole.error()));
+      }
+      co_return HeadOutcome::kFault;
+    }
+    if (*whole) co_return HeadOutcome::kHead;
+    const size_t before = socket.unread();
+    // A client has so long for its head as a whole; a server, since a byte of the request moved.
+    const bool more = &socket == &session_.client()
+                          ? co_await session_.wait_readable_until(socket, before, until)
+                          : co_await session_.wait_readable(socket, before, patience);
+    if (!more) {
+      co_return session_.wait_error() == Errc::kTimedOut ? HeadOutcome::kTimedOut
+                                                         : HeadOutcome::kBroken;
+    }
+    if (socket.unread() == before) {
+      co_return before == 0 ? HeadOutcome::kClosed : HeadOutcome::kBroken;
+    }
+  }
+}
+
+void HttpSession::note_request(const HttpHead& head) {
+  ++shared_.counters.requests;
+  request_ = Request();
+  request_.method = head.request_method();
+  request_.head_size = head.size;
+  request_.body = protocol::BodyFramer(head);
+  request_.has_body = head.framing != protocol::BodyFraming::kNone;
+  request_.keep_alive = head.keep_alive;
+  head_is_fresh_ = true;
+  if (session_.options().access_log == nullptr) return;
+  request_.method_name = head.method;
+  request_.target = head.target;
+  request_.host = head.host;
+  request_.referer = head.header("Referer").value_or("");
+  request_.user_agent = head.header("User-Agent").value_or("");
+  request_.version = head.version == protocol::HttpVersion::k11 ? "HTTP/1.1" : "HTTP/1.0";
+}
+
+balance::RequestFacts HttpSession::facts() {
+  if (!head_is_fresh_) {
+    // Others have parsed theirs since. It was whole then and is still unread.
+    auto parser = HttpHeadParser::request(HttpHeadParser::kMaxSize);
+    static_cast<void>(parser.parse(shared_.unread_bytes(session_.client()), shared_.head));
+  }
+  head_is_fresh_ = false;
+  balance::RequestFacts facts;
+  facts.source = session_.client_endpoint().address;
+  facts.host = shared_.head.host;
+  facts.target = shared_.head.target;
+  facts.headers = this;
+  return facts;
+}
+
+Task<void> HttpSession::refuse(uint16_t status, std::string_view why) {
+  upload_.reset();
+  session_.end(why);
+  note_status(status);
+  const std::string_view text =
+      canned_response(status, request_.method == protocol::RequestMethod::kHead);
+  session_.leave_server(false);
+  session_.client().write_now({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  log();
+  co_await session_.finish();
+}
+
+Task<bool> HttpSession::relay_after_first_request() {
+  TcpSocket& server = session_.server();
+  const Time passed_on = session_.now();
+  if (!co_await send_head(false)) {
+    session_.abort();
+    co_return false;
+  }
+  // Until the first byte comes an answer can still be given in the server's place.
+  upload_.emplace(shared_.runtime.scheduler, upload());
+  const bool answered =
+      co_await session_.wait_readable(server, 0, session_.options().timeouts.synack);
+  if (!answered || server.unread() == 0) {
+    const bool timed_out = !answered && session_.wait_error() == Errc::kTimedOut;
+    co_await no_answer(timed_out ? HeadOutcome::kTimedOut : HeadOutcome::kClosed);
+    log();
+    co_return false;
+  }
+  upload_.reset();
+  session_.record().wait = session_.now() - passed_on;
+  const ByteSpan answer = server.peek();
+  const std::string_view line(reinterpret_cast<const char*>(answer.data()), answer.size());
+  // "HTTP/1.1 200": what was answered first, for those who count.
+  if (line.size() >= 12 && line.starts_with("HTTP/1.") && line[9] >= '1' && line[9] <= '5') {
+    note_status(
+        static_cast<uint16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0'));
+  }
+  co_await session_.relay();
+  log();
+  co_return false;
+}
+
+void HttpSession::log() {
+  if (request_.began == Time{}) return;  // no request, or its refusal is logged
+  AccessRecord& record = session_.record();
+  record.method = request_.method_name;
+  record.target = request_.target;
+  record.host = request_.host;
+  record.referer = request_.referer;
+  record.user_agent = request_.user_agent;
+  record.version = request_.version;
+  record.total = session_.now() - request_.began;
+  session_.log();
+}
+
+}  // namespace fairlead::l7

@@ -1,0 +1,220 @@
+#include "service/switch/core/switch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "service/switch/core/http_session.h"
+#include "service/switch/core/session.h"
+#include "service/switch/core/shared_state.h"
+#include "service/switch/core/stream_session.h"
+#include "service/switch/core/virtual_server.h"
+#include "socket/fork.h"
+
+namespace fairlead::l7 {
+namespace {
+
+Task<void> serve(SharedState& shared, std::shared_ptr<VirtualServer> virtual_server,
+                 TcpSocket client, Endpoint listener) {
+  Session session(shared, std::move(virtual_server), std::move(client), listener);
+  if (session.options().accept_proxy && !co_await session.read_proxy_header()) co_return;
+  if (session.options().protocol == Protocol::kHttp) {
+    HttpSession http(session);
+    co_await http.run();
+  } else {
+    StreamSession stream(session);
+    co_await stream.run();
+  }
+}
+
+/// A listener, and whose connections it takes now.
+class Door {
+ public:
+  static Result<std::unique_ptr<Door>> open(SharedState& shared, const Endpoint& endpoint,
+                                            std::shared_ptr<VirtualServer> target) {
+    auto listener = TcpListener::listen(shared.runtime, endpoint, target->options.tcp);
+    if (!listener) {
+      return fail(listener.error().code,
+                  fmt::format("{}: {}", endpoint.to_string(), listener.error().to_string()));
+    }
+    return std::make_unique<Door>(shared, endpoint, std::move(*listener), std::move(target));
+  }
+
+  Door(SharedState& shared, const Endpoint& endpoint, std::unique_ptr<TcpListener> listener,
+       std::shared_ptr<VirtualServer> target)
+      : shared_(shared),
+        endpoint_(endpoint),
+        listener_(std::move(listener)),
+        target_(std::move(target)),
+        accept_(shared.runtime.scheduler, accept_all()) {}
+
+  const Endpoint& endpoint() const { return endpoint_; }
+  void lead_to(std::shared_ptr<VirtualServer> target) {
+    std::swap(target_, target);
+    target->room.set();  // who waits for room there looks again, here
+  }
+
+ private:
+  Task<bool> accept_all() {
+    while (true) {
+      if (std::shared_ptr<VirtualServer> target = target_; target->full()) {
+        co_await target->room.wait();
+        continue;
+      }
+      TcpSocket client = co_await listener_->accept();
+      if (!client.is_open()) continue;
+      ++shared_.counters.clients_accepted;
+      // Refused: the task is destroyed, and with it the connection closed.
+      if (!shared_.runtime.scheduler.spawn(serve(shared_, target_, std::move(client), endpoint_))) {
+        ++shared_.counters.clients_refused;
+      }
+    }
+  }
+
+  SharedState& shared_;
+  Endpoint endpoint_;
+  std::unique_ptr<TcpListener> listener_;
+  std::shared_ptr<VirtualServer> target_;
+  Fork<bool> accept_;
+};
+
+Task<bool> expire_idle(SharedState& shared) {
+  while (true) {
+    co_await shared.runtime.scheduler.sleep_for(seconds(1));
+    shared.idle.expire();
+  }
+}
+
+}  // namespace
+
+/// All that one configuration has made, and the doors, which outlive it.
+class Generation {
+ public:
+  std::shared_ptr<Pools> pools;
+  std::vector<std::shared_ptr<VirtualServer>> virtual_servers;
+  std::vector<std::unique_ptr<Door>> doors;
+};
+
+struct Switch::Parts {
+  explicit Parts(Runtime runtime)
+      : shared(runtime), sweeper(runtime.scheduler, expire_idle(shared)) {}
+
+  SharedState shared;
+  Fork<bool> sweeper;
+  Generation current;
+};
+
+Switch::Switch(Runtime runtime, uint64_t seed)
+    : parts_(std::make_unique<Parts>(runtime)), seed_(seed) {}
+
+Switch::~Switch() { CHECK(parts_->shared.sessions.empty()); }
+
+Result<std::unique_ptr<Switch>> Switch::start(Runtime runtime, SwitchOptions options,
+                                              uint64_t seed) {
+  std::unique_ptr<Switch> made(new Switch(runtime, seed));
+  if (auto done = made->reconfigure(std::move(options)); !done) {
+    return std::unexpected(done.error());
+  }
+  return made;
+}
+
+Result<void> Switch::reconfigure(SwitchOptions options) {
+  SharedState& shared = parts_->shared;
+  Generation& current = parts_->current;
+  Generation next;
+  next.pools = std::make_shared<Pools>(shared, std::move(options.pools), options.server_socket,
+                                       current.pools.get(), seed_);
+  for (VirtualServerOptions& one : options.virtual_servers) {
+    next.virtual_servers.push_back(
+        std::make_shared<VirtualServer>(shared, std::move(one), next.pools, options.server_socket));
+  }
+  // New doors are opened before any other is touched: what can fail comes first.
+  struct Kept {
+    std::unique_ptr<Door>* door;
+    std::shared_ptr<VirtualServer> target;
+  };
+  std::vector<Kept> kept;
+  for (const auto& target : next.virtual_servers) {
+    for (const Endpoint& endpoint : target->options.listen) {
+      const auto same = std::ranges::find_if(
+          current.doors, [&](const auto& door) { return door->endpoint() == endpoint; });
+      if (same != current.doors.end()) {
+        kept.push_back({&*same, target});
+        continue;
+      }
+      auto door = Door::open(shared, endpoint, target);
+      if (!door) return std::unexpected(door.error());
+      next.doors.push_back(std::move(*door));
+    }
+  }
+  for (Kept& one : kept) {
+    (*one.door)->lead_to(one.target);
+    next.doors.push_back(std::move(*one.door));
+  }
+  std::erase(current.doors, nullptr);
+  shared.events = options.events;
+  if (current.pools) current.pools->stop_checks();
+  current = std::move(next);
+  return {};
+}
+
+size_t Switch::set_admin(std::string_view name, balance::AdminState state) {
+  size_t found = 0;
+  for (const auto& pool : parts_->current.pools->all()) {
+    balance::Server* server = pool->find(name);
+    if (server == nullptr) continue;
+    ++found;
+    server->set_admin(state);
+    if (state == balance::AdminState::kDisabled) end_sessions_of(*server);
+  }
+  return found;
+}
+
+void Switch::end_sessions_of(const balance::Server& server) {
+  parts_->shared.idle.forget(server);
+  for (Session& session : parts_->shared.sessions) {
+    if (session.chosen() == &server) session.end_by_command();
+  }
+}
+
+std::vector<ServerSnapshot> Switch::servers() const {
+  std::vector<ServerSnapshot> out;
+  for (const auto& pool : parts_->current.pools->all()) {
+    std::string users;
+    for (const auto& v : parts_->current.virtual_servers) {
+      const bool uses = v->options.pool == pool->name() ||
+                        std::ranges::any_of(v->options.rules, [&](const RuleOptions& rule) {
+                          return rule.pool == pool->name();
+                        });
+      if (uses) users += (users.empty() ? "" : " ") + v->options.listen.front().to_string();
+    }
+    for (const auto& server : pool->servers()) {
+      out.push_back({.virtual_servers = users,
+                     .pool = pool->name(),
+                     .server = server->name(),
+                     .admin = server->admin(),
+                     .up = server->up(),
+                     .backup = server->backup(),
+                     .weight = server->weight(),
+                     .max_connections = server->max_connections(),
+                     .active = server->active(),
+                     .counters = server->counters()});
+    }
+  }
+  return out;
+}
+
+std::vector<SessionSnapshot> Switch::sessions(size_t limit) const {
+  std::vector<SessionSnapshot> out;
+  for (const Session& session : parts_->shared.sessions) {
+    if (out.size() == limit) break;
+    out.push_back(session.snapshot());
+  }
+  return out;
+}
+
+size_t Switch::session_count() const { return parts_->shared.session_count; }
+const SwitchCounters& Switch::counters() const { return parts_->shared.counters; }
+
+}  // namespace fairlead::l7

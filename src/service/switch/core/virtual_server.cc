@@ -1,0 +1,74 @@
+#include "service/switch/core/virtual_server.h"
+
+#include <utility>
+
+#include "service/switch/core/shared_state.h"
+
+namespace fairlead::l7 {
+namespace {
+
+std::vector<balance::Rule> rules_of(const std::vector<RuleOptions>& options, const Pools& pools) {
+  std::vector<balance::Rule> rules;
+  for (const RuleOptions& rule : options) {
+    rules.push_back({.conditions = rule.conditions, .pool = pools.find(rule.pool)});
+  }
+  return rules;
+}
+
+void inherit(balance::Pool& pool, const Pools* before) {
+  const balance::Pool* old = before != nullptr ? before->find(pool.name()) : nullptr;
+  if (old == nullptr) return;
+  for (const auto& server : pool.servers()) {
+    if (const balance::Server* known = old->find(server->name())) server->inherit(*known);
+  }
+}
+
+}  // namespace
+
+Pools::Pools(SharedState& shared, std::vector<PoolOptions> options,
+             const host::SocketOptions& socket, const Pools* before, uint64_t seed)
+    : shared_(shared) {
+  for (PoolOptions& one : options) {
+    auto pool = std::make_unique<balance::Pool>(std::move(one.pool), seed);
+    inherit(*pool, before);
+    for (size_t i = 0; i < pool->servers().size(); ++i) {
+      const HealthCheck& check = one.health_checks[i];
+      if (check.kind == HealthCheck::Kind::kNone) continue;
+      checkers_.push_back(std::make_unique<HealthChecker>(
+          shared, HealthChecker::Subject{.pool = pool->name(), .server = *pool->servers()[i]},
+          check, socket));
+    }
+    pools_.push_back(std::move(pool));
+  }
+}
+
+Pools::~Pools() {
+  checkers_.clear();
+  for (const auto& pool : pools_) {
+    for (const auto& server : pool->servers()) shared_.idle.forget(*server);
+  }
+}
+
+balance::Pool* Pools::find(std::string_view name) const {
+  for (const auto& pool : pools_) {
+    if (pool->name() == name) return pool.get();
+  }
+  return nullptr;
+}
+
+VirtualServer::VirtualServer(SharedState& shared, VirtualServerOptions o, std::shared_ptr<Pools> p,
+                             const host::SocketOptions& server_socket)
+    : options(std::move(o)),
+      pools(std::move(p)),
+      router(rules_of(options.rules, *pools),
+             options.pool.empty() ? nullptr : pools->find(options.pool)),
+      to_server(server_socket),
+      room(shared.runtime.scheduler) {
+  to_server.connect_timeout = options.timeouts.synsent;
+  to_server.linger_timeout = options.timeouts.finwait;
+  to_server.nodelay = true;  // what the client's TCP cut small was meant to be small
+  options.tcp.socket.linger_timeout = options.timeouts.finwait;
+  options.tcp.socket.nodelay = true;
+}
+
+}  // namespace fairlead::l7

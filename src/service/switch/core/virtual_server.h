@@ -1,0 +1,57 @@
+// Generation and VirtualServer: what one configuration has made. A reload makes a new generation;
+// sessions hold the virtual server they began with, and with it the pools they choose from, until
+// they end.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "service/switch/balance/pool.h"
+#include "service/switch/balance/routing.h"
+#include "service/switch/core/health_checker.h"
+#include "service/switch/core/options.h"
+#include "socket/event.h"
+
+namespace fairlead::l7 {
+
+struct SharedState;
+
+/// Pools with their health checks.
+class Pools {
+ public:
+  /// Servers that are in `before` (nullptr: nothing was before) too keep what they have: state,
+  /// health, counters.
+  Pools(SharedState& shared, std::vector<PoolOptions> options, const host::SocketOptions& socket,
+        const Pools* before, uint64_t seed);
+  ~Pools();
+
+  /// nullptr when there is none of that name.
+  balance::Pool* find(std::string_view name) const;
+  const std::vector<std::unique_ptr<balance::Pool>>& all() const { return pools_; }
+  /// A new generation has taken over.
+  void stop_checks() { checkers_.clear(); }
+
+ private:
+  SharedState& shared_;
+  std::vector<std::unique_ptr<balance::Pool>> pools_;
+  std::vector<std::unique_ptr<HealthChecker>> checkers_;
+};
+
+struct VirtualServer {
+  VirtualServer(SharedState& shared, VirtualServerOptions o, std::shared_ptr<Pools> p,
+                const host::SocketOptions& server_socket);
+
+  bool full() const {
+    return options.max_connections != 0 && session_count >= options.max_connections;
+  }
+
+  VirtualServerOptions options;
+  std::shared_ptr<Pools> pools;
+  balance::Router router;
+  host::SocketOptions to_server;  // of its connections to servers
+  uint32_t session_count = 0;
+  Event room;  // session_count has fallen
+};
+
+}  // namespace fairlead::l7
