@@ -7,24 +7,21 @@
 
 namespace fairlead::l7 {
 
-Session::Session(SharedState& shared, std::shared_ptr<VirtualServer> virtual_server,
-                 TcpSocket client, const Endpoint& listener)
+Session::Session(SharedState& shared, VirtualServer::Slot slot, TcpSocket client,
+                 const Endpoint& listener)
     : shared_(shared),
-      virtual_server_(std::move(virtual_server)),
+      virtual_server_(std::move(slot)),
       client_(std::move(client)),
       moved_at_(shared.runtime.scheduler.now()) {
   record_.client = client_.connection().tuple().remote;
   record_.virtual_server = listener;
   shared_.sessions.push_back(*this);
   ++shared_.session_count;
-  ++virtual_server_->session_count;
 }
 
 Session::~Session() {
   shared_.sessions.erase(*this);
   --shared_.session_count;
-  --virtual_server_->session_count;
-  virtual_server_->room.set();
 }
 
 Duration Session::patience() const {

@@ -35,7 +35,7 @@ class Session : public ListHook<SessionTag> {
   /// How an attempt to get a connection to a server ended.
   enum class Outcome : uint8_t { kConnected, kNoServer, kRefused, kTimedOut };
 
-  Session(SharedState& shared, std::shared_ptr<VirtualServer> virtual_server, TcpSocket client,
+  Session(SharedState& shared, VirtualServer::Slot slot, TcpSocket client,
           const Endpoint& listener);
   ~Session();
   Session(const Session&) = delete;
@@ -106,7 +106,7 @@ class Session : public ListHook<SessionTag> {
   Outcome note_failure(balance::Server& server, Errc error);
 
   SharedState& shared_;
-  std::shared_ptr<VirtualServer> virtual_server_;
+  VirtualServer::Slot virtual_server_;
   TcpSocket client_;
   std::optional<balance::Server::Connection> link_;
   TcpSocket server_;

@@ -15,9 +15,9 @@
 namespace fairlead::l7 {
 namespace {
 
-Task<void> serve(SharedState& shared, std::shared_ptr<VirtualServer> virtual_server,
-                 TcpSocket client, Endpoint listener) {
-  Session session(shared, std::move(virtual_server), std::move(client), listener);
+Task<void> serve(SharedState& shared, VirtualServer::Slot slot, TcpSocket client,
+                 Endpoint listener) {
+  Session session(shared, std::move(slot), std::move(client), listener);
   if (session.options().accept_proxy && !co_await session.read_proxy_header()) co_return;
   if (session.options().protocol == Protocol::kHttp) {
     HttpSession http(session);
@@ -47,26 +47,31 @@ class Door {
         endpoint_(endpoint),
         listener_(std::move(listener)),
         target_(std::move(target)),
+        room_(shared.runtime.scheduler),
         accept_(shared.runtime.scheduler, accept_all()) {}
+
+  ~Door() { std::erase(target_->waiting, &room_); }
 
   const Endpoint& endpoint() const { return endpoint_; }
   void lead_to(std::shared_ptr<VirtualServer> target) {
-    std::swap(target_, target);
-    target->room.set();  // who waits for room there looks again, here
+    std::erase(target_->waiting, &room_);
+    target_ = std::move(target);
+    room_.set();  // if we wait, there may be some here
   }
 
  private:
   Task<bool> accept_all() {
     while (true) {
-      if (std::shared_ptr<VirtualServer> target = target_; target->full()) {
-        co_await target->room.wait();
-        continue;
-      }
       TcpSocket client = co_await listener_->accept();
       if (!client.is_open()) continue;
+      while (target_->full()) {
+        target_->waiting.push_back(&room_);
+        co_await room_.wait();
+      }
       ++shared_.counters.clients_accepted;
       // Refused: the task is destroyed, and with it the connection closed.
-      if (!shared_.runtime.scheduler.spawn(serve(shared_, target_, std::move(client), endpoint_))) {
+      if (!shared_.runtime.scheduler.spawn(
+              serve(shared_, VirtualServer::Slot(target_), std::move(client), endpoint_))) {
         ++shared_.counters.clients_refused;
       }
     }
@@ -76,6 +81,7 @@ class Door {
   Endpoint endpoint_;
   std::unique_ptr<TcpListener> listener_;
   std::shared_ptr<VirtualServer> target_;
+  Event room_;
   Fork<bool> accept_;
 };
 
@@ -127,7 +133,7 @@ Result<void> Switch::reconfigure(SwitchOptions options) {
                                        current.pools.get(), seed_);
   for (VirtualServerOptions& one : options.virtual_servers) {
     next.virtual_servers.push_back(
-        std::make_shared<VirtualServer>(shared, std::move(one), next.pools, options.server_socket));
+        std::make_shared<VirtualServer>(std::move(one), next.pools, options.server_socket));
   }
   // New doors are opened before any other is touched: what can fail comes first.
   struct Kept {

@@ -56,14 +56,19 @@ balance::Pool* Pools::find(std::string_view name) const {
   return nullptr;
 }
 
-VirtualServer::VirtualServer(SharedState& shared, VirtualServerOptions o, std::shared_ptr<Pools> p,
+VirtualServer::Slot::~Slot() {
+  if (virtual_server_ == nullptr) return;
+  --virtual_server_->session_count;
+  for (Event* event : std::exchange(virtual_server_->waiting, {})) event->set();
+}
+
+VirtualServer::VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,
                              const host::SocketOptions& server_socket)
     : options(std::move(o)),
       pools(std::move(p)),
       router(rules_of(options.rules, *pools),
              options.pool.empty() ? nullptr : pools->find(options.pool)),
-      to_server(server_socket),
-      room(shared.runtime.scheduler) {
+      to_server(server_socket) {
   to_server.connect_timeout = options.timeouts.synsent;
   to_server.linger_timeout = options.timeouts.finwait;
   to_server.nodelay = true;  // what the client's TCP cut small was meant to be small

@@ -39,7 +39,23 @@ class Pools {
 };
 
 struct VirtualServer {
-  VirtualServer(SharedState& shared, VirtualServerOptions o, std::shared_ptr<Pools> p,
+  /// One session, counted while it lives.
+  class Slot {
+   public:
+    explicit Slot(std::shared_ptr<VirtualServer> v) : virtual_server_(std::move(v)) {
+      ++virtual_server_->session_count;
+    }
+    Slot(Slot&&) noexcept = default;
+    Slot& operator=(Slot&&) = delete;
+    ~Slot();
+    VirtualServer& operator*() const { return *virtual_server_; }
+    VirtualServer* operator->() const { return virtual_server_.get(); }
+
+   private:
+    std::shared_ptr<VirtualServer> virtual_server_;
+  };
+
+  VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,
                 const host::SocketOptions& server_socket);
 
   bool full() const {
@@ -51,7 +67,7 @@ struct VirtualServer {
   balance::Router router;
   host::SocketOptions to_server;  // of its connections to servers
   uint32_t session_count = 0;
-  Event room;  // session_count has fallen
+  std::vector<Event*> waiting;  // told when session_count falls, and forgotten
 };
 
 }  // namespace fairlead::l7
