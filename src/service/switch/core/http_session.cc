@@ -41,7 +41,10 @@ Task<bool> HttpSession::one_request() {
   }
   if (result == Answer::kUpgraded) co_await session_.relay();
   log();
-  if (result == Answer::kLast) co_await session_.finish();
+  if (result == Answer::kLast) {
+    session_.leave_server(session_.server_is_reusable());
+    co_await session_.finish();
+  }
   co_return result == Answer::kNext;
 }
 
