@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "base/time.h"
+#include "wire/address.h"
 
 namespace fairlead::host {
 
@@ -50,6 +52,9 @@ struct StackConfig {
   Duration time_wait = seconds(60);   // 2 MSL; Linux has the same
   uint16_t local_port_first = 61000;  // our outgoing connections (RFC 6056), host order
   uint16_t local_port_last = 65535;
+  /// Of a connection about to be opened: will its peer's packets come to this stack? A local port
+  /// is chosen for which they do. Empty: they all do, there is no other stack.
+  std::function<bool(const FourTuple&)> comes_here{};
   uint32_t challenge_acks_per_second = 1000;  // RFC 5961 §7, whole stack
   uint32_t resets_per_second = 1000;          // RSTs to segments for no connection
 };

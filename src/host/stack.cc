@@ -103,6 +103,7 @@ Result<uint16_t> Stack::choose_port(FourTuple tuple) {
   uint64_t start = siphash24(secrets_.isn, tuple) + rng_.below(range);
   for (uint32_t i = 0; i < range; ++i) {
     tuple.local.port = static_cast<uint16_t>(config_.local_port_first + (start + i) % range);
+    if (config_.comes_here && !config_.comes_here(tuple)) continue;
     if (index_.find(tuple) == nullptr && time_wait_.find(tuple) == nullptr) return tuple.local.port;
   }
   return fail(Errc::kAddressNotAvailable,
