@@ -1,0 +1,115 @@
+#include "control/log/log_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace fairlead::control {
+
+LogWriter::LogWriter(size_t queues, std::function<void(const std::string&)> report)
+    : report_(std::move(report)) {
+  for (size_t i = 0; i < queues; ++i) queues_.push_back(std::make_unique<LineQueue>());
+}
+
+LogWriter::~LogWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    give_up_ = monotonic_now() + kFarewell;
+  }
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<LogFile*> LogWriter::open(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  const auto known =
+      std::ranges::find(entries_, path, [](const auto& e) { return e->file->path(); });
+  if (known != entries_.end()) return (*known)->file.get();
+  if (entries_.size() == kMaxFiles) {
+    return fail(Errc::kNoBufferSpace,
+                fmt::format("can't open {}: {} log files are open, which is all until a restart",
+                            path, kMaxFiles));
+  }
+  auto file = LogFile::open(path);
+  if (!file) return std::unexpected(file.error());
+  entries_.push_back(std::make_unique<Entry>(Entry{.file = std::move(*file)}));
+  if (!thread_.joinable()) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+  return entries_.back()->file.get();
+}
+
+void LogWriter::reopen() {
+  const std::lock_guard lock(mutex_);
+  reopen_ = true;
+  wake_.notify_all();
+}
+
+LogWriter::Counters LogWriter::counters() const {
+  Counters out{.lines_written = written_.load(std::memory_order_relaxed),
+               .lines_failed = failed_.load(std::memory_order_relaxed)};
+  for (const auto& queue : queues_) out.lines_dropped += queue->dropped();
+  return out;
+}
+
+void LogWriter::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    bool reopen = false;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, stop, kInterval, [this] { return reopen_; });
+      reopen = std::exchange(reopen_, false);
+    }
+    // What came before goes to the old file.
+    while (write_round(stop) && !stop.stop_requested()) {
+    }
+    if (reopen) reopen_all();
+  }
+  while (write_round(stop)) {
+  }
+}
+
+bool LogWriter::write_round(const std::stop_token& stop) {
+  bool any = false;
+  for (const auto& queue : queues_) {
+    const size_t count = queue->pop(burst_);
+    any |= count > 0;
+    for (LogLine& line : std::span(burst_).first(count)) line.file->append(line.text);
+  }
+  if (any) flush_all(stop);
+  return any;
+}
+
+void LogWriter::flush_all(const std::stop_token& stop) {
+  const auto keep_waiting = [this, &stop] {
+    if (!stop.stop_requested()) return true;
+    const std::lock_guard lock(mutex_);
+    return monotonic_now() < give_up_;
+  };
+  for (Entry* entry : entries()) {
+    const size_t lines = entry->file->waiting();
+    if (lines == 0) continue;
+    const Result<void> flushed = entry->file->flush(keep_waiting);
+    (flushed ? written_ : failed_).fetch_add(lines, std::memory_order_relaxed);
+    note(*entry, flushed);
+  }
+}
+
+void LogWriter::reopen_all() {
+  for (Entry* entry : entries()) note(*entry, entry->file->reopen());
+}
+
+void LogWriter::note(Entry& entry, const Result<void>& outcome) {
+  if (!outcome && !entry.failing) report_(outcome.error().to_string());
+  entry.failing = !outcome;
+}
+
+std::vector<LogWriter::Entry*> LogWriter::entries() {
+  const std::lock_guard lock(mutex_);
+  std::vector<Entry*> out;
+  for (const auto& entry : entries_) out.push_back(entry.get());
+  return out;
+}
+
+}  // namespace fairlead::control
