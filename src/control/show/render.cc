@@ -72,6 +72,44 @@ std::string nonzero_counters(const Json& counters) {
   return table.rows() != 0 ? table.to_string() : "no counter has moved yet\n";
 }
 
+// A line for rows that are not shown, if there are any.
+std::string left_out(const Json& reply, std::string_view rows_key) {
+  const Json& rows = member(reply, rows_key);
+  const uint64_t total = count(reply, "total");
+  if (!rows.is_array() || total <= rows.size()) return "";
+  return fmt::format("{} of {} connections; --limit N shows more\n", rows.size(), total);
+}
+
+// What people ask about a server: does it take connections, and if not, why not.
+std::string server_state(const Json& server) {
+  const std::string admin = field(server, "admin");
+  const Json& up = member(server, "up");
+  std::string health = !up.is_boolean() ? "-" : up.get<bool>() ? "up" : "down";
+  if (health == "down" && count(server, "shards_up") > 0) health = "partly up";
+  std::string out = admin == "enabled" ? health : admin + ", " + health;
+  const Json& backup = member(server, "backup");
+  if (backup.is_boolean() && backup.get<bool>()) out += " (backup)";
+  return out;
+}
+
+std::string session_table(const Json& rows) {
+  Table table({{"client"},
+               {"virtual"},
+               {"local"},
+               {"server"},
+               {"state"},
+               {"expires/s", Align::kRight},
+               {"from client", Align::kRight},
+               {"to client", Align::kRight}});
+  for (const Json& row : rows) {
+    table.add({field(row, "client"), field(row, "virtual"), field(row, "local"),
+               field(row, "server"), field(row, "state"),
+               fmt::format("{:.1f}", static_cast<double>(count(row, "expires_ms")) / 1000),
+               field(row, "bytes_from_client"), field(row, "bytes_to_client")});
+  }
+  return table.to_string();
+}
+
 }  // namespace
 
 std::string render_version(const Json& version) {
@@ -87,20 +125,59 @@ std::string render_listeners(const Json& listeners) {
 }
 
 std::string render_connections(const Json& connections) {
+  if (member(connections, "sessions").is_array()) {
+    return session_table(member(connections, "sessions")) + left_out(connections, "sessions");
+  }
   const Json& rows = member(connections, "connections");
-  std::string out = table_of(rows, {{"local", "local", Align::kLeft},
-                                    {"remote", "remote", Align::kLeft},
-                                    {"state", "state", Align::kLeft},
-                                    {"shard", "shard"},
-                                    {"srtt_us", "srtt/us"},
-                                    {"cwnd", "cwnd"},
-                                    {"in_flight", "in flight"},
-                                    {"send_queue", "send-q"},
-                                    {"receive_queue", "recv-q"},
-                                    {"mss", "mss"}});
-  const uint64_t total = count(connections, "total");
-  if (rows.is_array() && total > rows.size()) {
-    out += fmt::format("{} of {} connections; --limit N shows more\n", rows.size(), total);
+  const std::string out = table_of(rows, {{"local", "local", Align::kLeft},
+                                          {"remote", "remote", Align::kLeft},
+                                          {"state", "state", Align::kLeft},
+                                          {"shard", "shard"},
+                                          {"srtt_us", "srtt/us"},
+                                          {"cwnd", "cwnd"},
+                                          {"in_flight", "in flight"},
+                                          {"send_queue", "send-q"},
+                                          {"receive_queue", "recv-q"},
+                                          {"mss", "mss"}});
+  return out + left_out(connections, "connections");
+}
+
+std::string render_servers(const Json& servers) {
+  Table table({{"server"},
+               {"pool"},
+               {"state"},
+               {"weight", Align::kRight},
+               {"active", Align::kRight},
+               {"max", Align::kRight},
+               {"requests", Align::kRight},
+               {"failures", Align::kRight},
+               {"wait/us", Align::kRight},
+               {"virtual servers"}});
+  const Json& rows = member(servers, "servers");
+  if (!rows.is_array() || rows.empty()) return "no real servers are configured\n";
+  for (const Json& row : rows) {
+    const uint64_t requests = count(row, "requests");
+    table.add({field(row, "server"), field(row, "pool"), server_state(row), field(row, "weight"),
+               field(row, "active"),
+               count(row, "max_connections") == 0 ? "" : field(row, "max_connections"),
+               field(row, "requests"), field(row, "failures"),
+               requests == 0 ? "" : fmt::format("{}", count(row, "total_wait_us") / requests),
+               field(row, "virtual_servers")});
+  }
+  return table.to_string();
+}
+
+std::string render_admin(const Json& change) {
+  return fmt::format("{}: {}\n", field(change, "server"), field(change, "admin"));
+}
+
+std::string render_reload(const Json& reload) {
+  std::string out =
+      fmt::format("{}: reloaded; {} virtual servers, {} pools\n", field(reload, "file"),
+                  field(reload, "virtual_servers"), field(reload, "pools"));
+  const Json& warnings = member(reload, "warnings");
+  if (warnings.is_array()) {
+    for (const Json& warning : warnings) out += "warning: " + text(warning) + "\n";
   }
   return out;
 }
@@ -120,7 +197,15 @@ std::string render_stats(const Json& stats) {
                                            {"tx_packets", "tx packets"},
                                            {"tx_bytes", "tx bytes"},
                                            {"tx_dropped", "tx dropped"}});
-  return out + "\n" + nonzero_counters(member(stats, "counters"));
+  out += "\n" + nonzero_counters(member(stats, "counters"));
+  const Json& layer7 = member(stats, "switch");
+  if (layer7.is_object()) {
+    out += fmt::format("\nswitch: {} connections\n\n", field(layer7, "sessions"));
+    out += nonzero_counters(member(layer7, "counters"));
+  }
+  const Json& logs = member(stats, "logs");
+  if (logs.is_object()) out += "\nlogs\n\n" + nonzero_counters(logs);
+  return out;
 }
 
 }  // namespace fairlead::control

@@ -12,7 +12,12 @@ namespace fairlead::control {
 
 std::string render_version(const Json& version);
 std::string render_listeners(const Json& listeners);
+/// Of `show tcp` and `show connections`: sessions of the switch, or TCP connections.
 std::string render_connections(const Json& connections);
+std::string render_servers(const Json& servers);
 std::string render_stats(const Json& stats);
+/// Of `drain`, `enable`, `disable`.
+std::string render_admin(const Json& change);
+std::string render_reload(const Json& reload);
 
 }  // namespace fairlead::control
