@@ -32,12 +32,14 @@ Examples:
   fairlead run -c /etc/fairlead.conf --log-level debug
   fairlead show connections --limit 20
   fairlead show stats --json | jq .counters
+  fairlead drain 192.0.2.11:80
 )";
 
 constexpr const char* kRunFooter =
     R"(Takes the interfaces of the configuration into use beside the kernel, starts the services, prints one
 line "ready" to stderr, and runs until SIGINT or SIGTERM. Then listeners close, connections are reset,
-and everything attached to the kernel is detached. Needs the capabilities NET_ADMIN, NET_RAW and BPF
+and everything attached to the kernel is detached. SIGHUP reloads the configuration, as `fairlead
+reload` does; SIGUSR1 opens log files anew, for logrotate. Needs the capabilities NET_ADMIN, NET_RAW and BPF
 (root has them).
 )";
 
@@ -53,8 +55,8 @@ const std::map<std::string, control::LogLevel> kLogLevels = {
     {"error", control::LogLevel::kError},
 };
 
-void add_socket_option(CLI::App& app, ShowCommand& show) {
-  app.add_option("-s,--socket", show.socket, "Control socket of the daemon")
+void add_socket_option(CLI::App& app, AskCommand& ask) {
+  app.add_option("-s,--socket", ask.socket, "Control socket of the daemon")
       ->type_name("PATH")
       ->capture_default_str();
 }
@@ -70,10 +72,14 @@ class Grammar {
     app_.footer(kFooter);
     app_.require_subcommand(1);
     app_.get_formatter()->column_width(34);
-    show_.socket = control::Config{}.control_socket;
+    ask_.socket = control::Config{}.control_socket;
     add_run();
     add_check();
     add_show();
+    add_server_command("drain", "Give a real server no new connections; those it has go on");
+    add_server_command("enable", "Give a real server connections again");
+    add_server_command("disable", "Give a real server no connections and end those it has");
+    add_reload();
     add_version();
   }
 
@@ -83,7 +89,7 @@ class Grammar {
     if (run_app_->parsed()) return run_;
     if (check_app_->parsed()) return check_;
     if (version_app_->parsed() && !running_) return VersionCommand{};
-    return show_;
+    return ask_;
   }
 
  private:
@@ -107,26 +113,51 @@ class Grammar {
     show->footer(kShowFooter);
     show->require_subcommand(1);
     show->fallthrough();
-    CLI::App* connections = show->add_subcommand("connections", "The TCP connections");
-    connections->add_option("--limit", show_.limit, "Show at most this many")
-        ->type_name("N")
-        ->check(CLI::Range(1, 10000))
-        ->capture_default_str();
-    CLI::App* listeners = show->add_subcommand("listeners", "The addresses served, by service");
-    CLI::App* stats = show->add_subcommand("stats", "Totals, ports and counters");
-    for (CLI::App* app : {connections, listeners, stats}) {
-      add_socket_option(*app, show_);
-      app->add_flag("--json", show_.json, "Print JSON");
-      app->callback([this, app] { show_.what = "show " + app->get_name(); });
+    CLI::App* connections = show->add_subcommand(
+        "connections", "The connections through the switch; without virtual servers as tcp");
+    CLI::App* tcp = show->add_subcommand("tcp", "The TCP connections");
+    for (CLI::App* app : {connections, tcp}) {
+      app->add_option("--limit", ask_.limit, "Show at most this many")
+          ->type_name("N")
+          ->check(CLI::Range(1, 10000))
+          ->capture_default_str();
     }
+    CLI::App* listeners = show->add_subcommand("listeners", "The addresses served, by service");
+    CLI::App* servers = show->add_subcommand("servers", "The real servers of the switch");
+    CLI::App* stats = show->add_subcommand("stats", "Totals, ports and counters");
+    for (CLI::App* app : {connections, tcp, listeners, servers, stats}) {
+      add_ask_options(*app);
+      app->callback([this, app] { ask_.what = "show " + app->get_name(); });
+    }
+  }
+
+  void add_ask_options(CLI::App& app) {
+    add_socket_option(app, ask_);
+    app.add_flag("--json", ask_.json, "Print JSON");
+  }
+
+  void add_server_command(const std::string& name, const std::string& description) {
+    CLI::App* app = app_.add_subcommand(name, description);
+    app->add_option("server", ask_.server, "ADDRESS:PORT, as `fairlead show servers` names it")
+        ->type_name("SERVER")
+        ->required();
+    add_ask_options(*app);
+    app->callback([this, name] { ask_.what = name; });
+  }
+
+  void add_reload() {
+    CLI::App* app = app_.add_subcommand(
+        "reload", "Make the daemon read its configuration again; with a mistake nothing changes");
+    add_ask_options(*app);
+    app->callback([this] { ask_.what = "reload"; });
   }
 
   void add_version() {
     version_app_ = app_.add_subcommand("version", "Print the version of this program");
     version_app_->add_flag("--running", running_, "Ask the running daemon for its version");
-    add_socket_option(*version_app_, show_);
-    version_app_->add_flag("--json", show_.json, "Print JSON (with --running)");
-    version_app_->callback([this] { show_.what = "version"; });
+    add_socket_option(*version_app_, ask_);
+    version_app_->add_flag("--json", ask_.json, "Print JSON (with --running)");
+    version_app_->callback([this] { ask_.what = "version"; });
   }
 
   CLI::App app_;
@@ -135,7 +166,7 @@ class Grammar {
   CLI::App* version_app_ = nullptr;
   RunCommand run_;
   CheckCommand check_;
-  ShowCommand show_;
+  AskCommand ask_;
   bool running_ = false;
 };
 

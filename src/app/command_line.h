@@ -22,18 +22,19 @@ struct CheckCommand {
   std::string config_file;
 };
 
-/// `fairlead show connections|listeners|stats`, and `fairlead version --running`
-struct ShowCommand {
+/// What is asked of a running daemon: `fairlead show …`, `drain`, `reload`, `version --running`
+struct AskCommand {
   std::string what;  // as the control protocol names it: "show stats", "version"
   std::string socket;
-  uint32_t limit = 1000;  // connections
+  uint32_t limit = 1000;  // connections, for those that list them
+  std::string server;     // for drain, enable, disable
   bool json = false;
 };
 
 /// `fairlead version`
 struct VersionCommand {};
 
-using Command = std::variant<RunCommand, CheckCommand, ShowCommand, VersionCommand>;
+using Command = std::variant<RunCommand, CheckCommand, AskCommand, VersionCommand>;
 
 /// Nothing to run: text to print, and the status to exit with.
 struct EarlyExit {

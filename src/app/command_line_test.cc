@@ -35,22 +35,38 @@ TEST(CommandLine, CheckTakesAConfiguration) {
 }
 
 TEST(CommandLine, ShowNamesTheCommandOfTheControlProtocol) {
-  const auto plain = command<ShowCommand>({"show", "stats"});
+  const auto plain = command<AskCommand>({"show", "stats"});
   EXPECT_EQ(plain.what, "show stats");
   EXPECT_EQ(plain.socket, "/run/fairlead/control.sock");
   EXPECT_FALSE(plain.json);
   const auto full =
-      command<ShowCommand>({"show", "connections", "--json", "--socket", "/x", "--limit", "7"});
+      command<AskCommand>({"show", "connections", "--json", "--socket", "/x", "--limit", "7"});
   EXPECT_EQ(full.what, "show connections");
   EXPECT_EQ(full.socket, "/x");
   EXPECT_EQ(full.limit, 7u);
   EXPECT_TRUE(full.json);
-  EXPECT_EQ(command<ShowCommand>({"show", "listeners"}).what, "show listeners");
+  EXPECT_EQ(command<AskCommand>({"show", "listeners"}).what, "show listeners");
+}
+
+TEST(CommandLine, ServersAreDrainedEnabledAndDisabledByName) {
+  for (const char* verb : {"drain", "enable", "disable"}) {
+    const auto ask = command<AskCommand>({verb, "192.0.2.11:80", "--json", "-s", "/x"});
+    EXPECT_EQ(ask.what, verb);
+    EXPECT_EQ(ask.server, "192.0.2.11:80");
+    EXPECT_EQ(ask.socket, "/x");
+    EXPECT_TRUE(ask.json);
+  }
+}
+
+TEST(CommandLine, ReloadIsAskedOfTheDaemon) {
+  EXPECT_EQ(command<AskCommand>({"reload", "-s", "/x"}).what, "reload");
+  EXPECT_EQ(command<AskCommand>({"show", "servers"}).what, "show servers");
+  EXPECT_EQ(command<AskCommand>({"show", "tcp", "--limit", "3"}).limit, 3u);
 }
 
 TEST(CommandLine, VersionIsThatOfTheProgramOrOfTheDaemon) {
   command<VersionCommand>({"version"});
-  EXPECT_EQ(command<ShowCommand>({"version", "--running", "-s", "/x"}).what, "version");
+  EXPECT_EQ(command<AskCommand>({"version", "--running", "-s", "/x"}).what, "version");
 }
 
 TEST(CommandLine, HelpIsNoError) {
@@ -72,10 +88,12 @@ TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhat) {
   };
   EXPECT_THAT(text({}), HasSubstr("subcommand is required"));
   EXPECT_EQ(text({"frobnicate"}),
-            "unknown command \"frobnicate\"; expected one of: run, check, show, version\n");
+            "unknown command \"frobnicate\"; expected one of: run, check, show, drain, enable, "
+            "disable, reload, version\n");
   EXPECT_EQ(text({"show", "stat"}), "unknown command \"stat\"; did you mean \"stats\"?\n");
   EXPECT_THAT(text({"run"}), HasSubstr("--config is required"));
   EXPECT_THAT(text({"run", "-c", "x", "--log-level", "loud"}), HasSubstr("loud"));
+  EXPECT_THAT(text({"drain"}), HasSubstr("server is required"));
   EXPECT_THAT(text({"show"}), HasSubstr("subcommand is required"));
   EXPECT_THAT(text({"show", "connections", "--limit", "0"}), HasSubstr("--limit"));
   EXPECT_THAT(text({"check", "-c", "x", "extra"}), HasSubstr("extra"));

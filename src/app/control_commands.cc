@@ -3,25 +3,25 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <utility>
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "app/ask_shards.h"
 #include "app/version.h"
-#include "control/show/snapshot.h"
+#include "control/config/diagnostics.h"
+#include "control/show/switch_snapshot.h"
 
 namespace fairlead::app {
 namespace {
 
 using control::Json;
 
-// A busy shard answers within a burst, far below a millisecond; this is for one that hangs.
 constexpr Duration kAnswerTimeout = seconds(2);
 constexpr uint64_t kDefaultLimit = 1000;
 constexpr uint64_t kMaxLimit = 10000;  // connections in one reply: about 4 MB of JSON
-
-uint64_t uptime_seconds(const DaemonView& view) {
-  return static_cast<uint64_t>((monotonic_now() - view.started) / seconds(1));
-}
+constexpr size_t kMaxNamed = 20;       // servers in an error message
 
 Result<uint64_t> limit_argument(const Json& arguments) {
   const auto found = arguments.find("limit");
@@ -37,31 +37,58 @@ Result<uint64_t> limit_argument(const Json& arguments) {
 Result<Json> show_connections(const DaemonView& view, const Json& arguments) {
   const Result<uint64_t> limit = limit_argument(arguments);
   if (!limit) return std::unexpected(limit.error());
-  auto answers = ask_shards(
-      view.shards.shards(),
-      [limit = *limit](Shard& s) { return control::snapshot_connections(s.stack(), limit); },
-      kAnswerTimeout);
-  if (!answers) return std::unexpected(answers.error());
-  return control::connections_json(*answers, *limit);
+  return view.config.virtual_servers.empty() ? show_tcp(view.statistics, *limit)
+                                             : show_sessions(view.statistics, *limit);
 }
 
-Result<Json> show_listeners(const DaemonView& view) {
-  auto answers = ask_shards(
-      view.shards.shards(), [](Shard& s) { return control::snapshot_listeners(s.stack()); },
-      kAnswerTimeout);
-  if (!answers) return std::unexpected(answers.error());
-  return control::listeners_json(*answers);
+// "192.0.2.11:80, 192.0.2.12:80, and 3 more"
+std::string names_of_servers(const StatisticsView& view) {
+  const auto servers = show_servers(view);
+  std::vector<std::string> names;
+  if (servers) {
+    for (const Json& row : servers->at("servers")) {
+      const auto name = row.at("server").get<std::string>();
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  }
+  if (names.empty()) return "there are none";
+  const auto shown = std::span(names).first(std::min(names.size(), kMaxNamed));
+  std::string out = fmt::format("expected one of: {}", fmt::join(shown, ", "));
+  if (names.size() > shown.size()) {
+    out += fmt::format(", and {} more", names.size() - shown.size());
+  }
+  return out;
 }
 
-Result<Json> show_stats(const DaemonView& view) {
-  auto answers = ask_shards(
-      view.shards.shards(), [](Shard& s) { return control::snapshot_stats(s.stack(), s.ports()); },
+Result<Json> set_admin(const DaemonView& view, const Json& arguments, balance::AdminState state) {
+  const auto server = arguments.find("server");
+  if (server == arguments.end() || !server->is_string()) {
+    return fail(Errc::kInvalidArgument, R"(expected a string "server", such as "192.0.2.11:80")");
+  }
+  const auto name = server->get<std::string>();
+  const auto found = ask_shards(
+      view.statistics.shards.members(),
+      [name, state](ShardMember& member) { return member.layer7->set_admin(name, state); },
       kAnswerTimeout);
-  if (!answers) return std::unexpected(answers.error());
-  Json json = control::stats_json(*answers);
-  json["uptime_seconds"] = uptime_seconds(view);
-  json["interfaces"] = view.interfaces.describe();
-  return json;
+  if (!found) return std::unexpected(found.error());
+  if (found->front() == 0) {
+    return fail(Errc::kNoEntry, fmt::format("found no real_server {}; {}", control::in_quotes(name),
+                                            names_of_servers(view.statistics)));
+  }
+  return Json{{"server", name}, {"admin", control::admin_name(state)}, {"pools", found->front()}};
+}
+
+void add_show_commands(control::CommandTable& commands, const DaemonView& view) {
+  commands.add("show connections",
+               [view](const Json& arguments) { return show_connections(view, arguments); });
+  commands.add("show tcp", [view](const Json& arguments) -> Result<Json> {
+    const Result<uint64_t> limit = limit_argument(arguments);
+    if (!limit) return std::unexpected(limit.error());
+    return show_tcp(view.statistics, *limit);
+  });
+  commands.add("show listeners", [view](const Json&) { return show_listeners(view.statistics); });
+  commands.add("show servers", [view](const Json&) { return show_servers(view.statistics); });
+  commands.add("show stats", [view](const Json&) { return show_stats(view.statistics); });
 }
 
 }  // namespace
@@ -69,13 +96,19 @@ Result<Json> show_stats(const DaemonView& view) {
 control::CommandTable daemon_commands(const DaemonView& view) {
   control::CommandTable commands;
   commands.add("version", [view](const Json&) -> Result<Json> {
-    return Json{
-        {"version", kVersion}, {"pid", ::getpid()}, {"uptime_seconds", uptime_seconds(view)}};
+    return Json{{"version", kVersion},
+                {"pid", ::getpid()},
+                {"uptime_seconds", view.statistics.uptime_seconds()}};
   });
-  commands.add("show connections",
-               [view](const Json& arguments) { return show_connections(view, arguments); });
-  commands.add("show listeners", [view](const Json&) { return show_listeners(view); });
-  commands.add("show stats", [view](const Json&) { return show_stats(view); });
+  add_show_commands(commands, view);
+  const auto add_admin = [&](const char* name, balance::AdminState state) {
+    commands.add(
+        name, [view, state](const Json& arguments) { return set_admin(view, arguments, state); });
+  };
+  add_admin("enable", balance::AdminState::kEnabled);
+  add_admin("drain", balance::AdminState::kDraining);
+  add_admin("disable", balance::AdminState::kDisabled);
+  commands.add("reload", [view](const Json&) { return view.reload(); });
   return commands;
 }
 

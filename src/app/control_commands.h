@@ -1,18 +1,19 @@
 // The commands of a running daemon's control socket (doc/control.md).
 #pragma once
 
-#include "app/shard_group.h"
-#include "app/steered_interfaces.h"
-#include "base/time.h"
+#include <functional>
+
+#include "app/statistics.h"
+#include "control/config/config.h"
 #include "control/socket/commands.h"
 
 namespace fairlead::app {
 
-/// What the commands speak about; all outlive the table.
+/// What the commands speak about, and change; all outlive the table.
 struct DaemonView {
-  const ShardGroup& shards;
-  const SteeredInterfaces& interfaces;
-  Time started;
+  StatisticsView statistics;
+  const control::Config& config;  // the running one
+  std::function<Result<control::Json>()> reload;
 };
 
 control::CommandTable daemon_commands(const DaemonView& view);

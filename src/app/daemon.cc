@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -18,13 +19,18 @@ constexpr Duration kAddressInterval = milliseconds(500);
 
 }  // namespace
 
-Result<std::unique_ptr<Daemon>> Daemon::open(const control::Config& config, Log& log) {
-  std::unique_ptr<Daemon> daemon(new Daemon(config, log));
-  for (const auto step : {&Daemon::open_interfaces, &Daemon::open_shards, &Daemon::open_control,
-                          &Daemon::claim_listeners}) {
+Result<std::unique_ptr<Daemon>> Daemon::open(control::Config config, std::string file, Log& log) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(file), log));
+  for (const auto step : {&Daemon::open_logs, &Daemon::open_interfaces, &Daemon::open_shards,
+                          &Daemon::open_metrics, &Daemon::open_control, &Daemon::claim_listeners}) {
     if (Result<void> done = ((*daemon).*step)(); !done) return std::unexpected(done.error());
   }
   return daemon;
+}
+
+Result<void> Daemon::open_logs() {
+  logs_ = std::make_unique<SwitchLogs>(config_.shards, log_);
+  return logs_->open(config_);
 }
 
 Result<void> Daemon::open_interfaces() {
@@ -42,21 +48,48 @@ Result<void> Daemon::open_interfaces() {
 Result<void> Daemon::open_shards() {
   auto ports = interfaces_->open_ports();
   if (!ports) return std::unexpected(ports.error());
-  auto shards = ShardGroup::open(
-      {.config = config_, .interfaces = interfaces_->interfaces(), .log = log_}, std::move(*ports));
+  auto shards = ShardGroup::open({.config = config_,
+                                  .interfaces = interfaces_->interfaces(),
+                                  .steering = interfaces_->steering_options(),
+                                  .log = log_},
+                                 std::move(*ports));
   if (!shards) return std::unexpected(shards.error());
   shards_ = std::move(*shards);
   for (const control::EchoServerConfig& server : config_.echo_servers) {
     if (auto served = shards_->serve(server, config_.listen); !served) return served;
   }
+  if (auto served = shards_->serve(switch_options_by_shard(config_, *logs_)); !served) {
+    return fail(served.error().code, "virtual_server " + served.error().to_string());
+  }
+  reloader_ = std::make_unique<Reloader>(Reloader::Parts{.file = file_,
+                                                         .config = config_,
+                                                         .interfaces = *interfaces_,
+                                                         .shards = *shards_,
+                                                         .logs = *logs_,
+                                                         .log = log_});
+  return {};
+}
+
+Result<void> Daemon::open_metrics() {
+  if (!config_.metrics) return {};
+  const StatisticsView view{
+      .shards = *shards_, .interfaces = *interfaces_, .logs = *logs_, .started = started_};
+  auto metrics = control::MetricsServer::open(config_.metrics->endpoint,
+                                              [view] { return collect_metrics(view); });
+  if (!metrics) return std::unexpected(metrics.error());
+  metrics_ = std::move(*metrics);
   return {};
 }
 
 Result<void> Daemon::open_control() {
   if (config_.control_socket.empty()) return {};
   auto control = control::ControlServer::open(
-      config_.control_socket,
-      daemon_commands({.shards = *shards_, .interfaces = *interfaces_, .started = started_}));
+      config_.control_socket, daemon_commands({.statistics = {.shards = *shards_,
+                                                              .interfaces = *interfaces_,
+                                                              .logs = *logs_,
+                                                              .started = started_},
+                                               .config = config_,
+                                               .reload = [this] { return reloader_->reload(); }}));
   if (!control) return std::unexpected(control.error());
   control_ = std::move(*control);
   return {};
@@ -71,10 +104,18 @@ Result<void> Daemon::claim_listeners() {
     }
     log_.info("echo_server {} listens", server.endpoint.to_string());
   }
+  if (auto claimed = reloader_->claim_listeners(); !claimed) {
+    return fail(claimed.error().code, "virtual_server " + claimed.error().to_string());
+  }
+  for (const control::VirtualServerConfig& server : config_.virtual_servers) {
+    for (const control::ListenerConfig& listener : server.listeners) {
+      log_.info("virtual_server {} listens", listener.endpoint.to_string());
+    }
+  }
   return {};
 }
 
-void Daemon::run(const StopSignals& signals) {
+void Daemon::run(const Signals& signals) {
   shards_->start();
   log_.info("ready");
   while (true) {
@@ -83,12 +124,28 @@ void Daemon::run(const StopSignals& signals) {
                     {.fd = control_ ? control_->poll_fd() : -1, .events = POLLIN, .revents = 0}};
     ::poll(fds, std::size(fds), poll_timeout(monotonic_now()));
     const Time now = monotonic_now();
-    if (const char* signal = signals.take()) {
-      log_.info("{}: stopping", signal);
-      return;
+    while (const auto number = signals.take()) {
+      if (on_signal(*number)) return;
     }
     follow_addresses(now);
+    reloader_->release_unused(now);
     if (control_) control_->on_ready(now);
+  }
+}
+
+bool Daemon::on_signal(int number) {
+  switch (number) {
+    case SIGHUP:
+      // What is wrong is in the log; nobody else asked.
+      static_cast<void>(reloader_->reload());
+      return false;
+    case SIGUSR1:
+      log_.info("SIGUSR1: opening log files anew");
+      logs_->reopen();
+      return false;
+    default:
+      log_.info("SIG{}: stopping", ::sigabbrev_np(number));
+      return true;
   }
 }
 
@@ -112,6 +169,8 @@ int Daemon::poll_timeout(Time now) const {
 
 Daemon::~Daemon() {
   control_.reset();
+  metrics_.reset();
+  reloader_.reset();
   shards_.reset();
   interfaces_.reset();
 }

@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
       [](const auto& chosen) {
         using T = std::decay_t<decltype(chosen)>;
         if constexpr (std::is_same_v<T, CheckCommand>) return run_check(chosen);
-        if constexpr (std::is_same_v<T, ShowCommand>) return run_show(chosen);
+        if constexpr (std::is_same_v<T, AskCommand>) return run_ask(chosen);
         if constexpr (std::is_same_v<T, VersionCommand>) return run_version(chosen);
         if constexpr (std::is_same_v<T, RunCommand>) {
           return run_daemon(chosen);

@@ -16,9 +16,12 @@ namespace {
 constexpr Duration kReplyTimeout = seconds(10);
 
 std::string render(const std::string& what, const control::Json& reply) {
-  if (what == "show connections") return control::render_connections(reply);
+  if (what == "show connections" || what == "show tcp") return control::render_connections(reply);
   if (what == "show listeners") return control::render_listeners(reply);
+  if (what == "show servers") return control::render_servers(reply);
   if (what == "show stats") return control::render_stats(reply);
+  if (what == "drain" || what == "enable" || what == "disable") return control::render_admin(reply);
+  if (what == "reload") return control::render_reload(reply);
   return control::render_version(reply);
 }
 
@@ -36,9 +39,12 @@ int run_check(const CheckCommand& command) {
   return kSuccess;
 }
 
-int run_show(const ShowCommand& command) {
+int run_ask(const AskCommand& command) {
   control::Request request{.command = command.what};
-  if (command.what == "show connections") request.arguments["limit"] = command.limit;
+  if (command.what == "show connections" || command.what == "show tcp") {
+    request.arguments["limit"] = command.limit;
+  }
+  if (!command.server.empty()) request.arguments["server"] = command.server;
   const Result<control::Json> reply =
       control::control_request(command.socket, request, kReplyTimeout);
   if (!reply) {

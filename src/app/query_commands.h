@@ -1,4 +1,5 @@
-// The commands that need no packet: check, show, version. Each returns the exit status.
+// The commands that need no packet: check, version, and what is asked of a running daemon. Each
+// returns the exit status.
 #pragma once
 
 #include "app/command_line.h"
@@ -6,7 +7,7 @@
 namespace fairlead::app {
 
 int run_check(const CheckCommand& command);
-int run_show(const ShowCommand& command);
+int run_ask(const AskCommand& command);
 int run_version(const VersionCommand& command);
 
 }  // namespace fairlead::app

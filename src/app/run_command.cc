@@ -10,7 +10,7 @@
 #include "app/exit_status.h"
 #include "app/log.h"
 #include "app/privileges.h"
-#include "app/stop_signals.h"
+#include "app/signals.h"
 #include "control/config/config.h"
 #include "port/interface_info.h"
 
@@ -50,10 +50,10 @@ int run_daemon(const RunCommand& command) {
   if (const auto allowed = check_privileges(); !allowed) return refused(allowed.error());
   if (const auto filled = fill_in_interfaces(*config); !filled) return refused(filled.error());
   // Before any thread is made, so that all of them leave the signals to this one.
-  const auto signals = StopSignals::block();
+  const auto signals = Signals::block();
   if (!signals) return refused(signals.error());
   Log log(command.log_level.value_or(config->log_level));
-  const auto daemon = Daemon::open(*config, log);
+  const auto daemon = Daemon::open(std::move(*config), command.config_file, log);
   if (!daemon) return refused(daemon.error());
   (*daemon)->run(*signals);
   return kSuccess;

@@ -72,12 +72,19 @@ Result<std::unique_ptr<ShardGroup>> ShardGroup::open(const Options& options, Por
   for (auto& shard_ports : ports) {
     auto router = port::NetlinkRouter::open(options.interfaces, monotonic_now());
     if (!router) return std::unexpected(router.error());
-    const ShardOptions shard_options{.stack = share_of(options.config.stack, ports.size()),
-                                     .secrets = random_secrets()};
-    Member member;
-    member.router = std::move(*router);
-    member.shard = std::make_unique<Shard>(shard_options, std::move(shard_ports), *member.router);
-    if (auto following = follow_router(member, options.log); !following) {
+    auto member = std::make_unique<ShardMember>();
+    member->index = group->members_.size();
+    member->router = std::move(*router);
+    ShardOptions shard_options{.stack = share_of(options.config.stack, ports.size()),
+                               .secrets = random_secrets()};
+    if (ports.size() > 1) {
+      shard_options.stack.comes_here = [steering = options.steering,
+                                        index = member->index](const FourTuple& tuple) {
+        return nic::shard_of(tuple, steering) == index;
+      };
+    }
+    member->shard = std::make_unique<Shard>(shard_options, std::move(shard_ports), *member->router);
+    if (auto following = follow_router(*member, options.log); !following) {
       return std::unexpected(following.error());
     }
     group->members_.push_back(std::move(member));
@@ -85,7 +92,7 @@ Result<std::unique_ptr<ShardGroup>> ShardGroup::open(const Options& options, Por
   return group;
 }
 
-Result<void> ShardGroup::follow_router(Member& member, Log& log) {
+Result<void> ShardGroup::follow_router(ShardMember& member, Log& log) {
   port::NetlinkRouter* router = member.router.get();
   Scheduler& scheduler = member.shard->scheduler();
   if (!scheduler.spawn(keep_current(scheduler, *router, log))) {
@@ -103,39 +110,53 @@ Result<void> ShardGroup::serve(const control::EchoServerConfig& server,
   EchoServer::Options options{
       .endpoint = server.endpoint, .mode = mode_of(server.mode), .listen = listen};
   options.listen.backlog = server.backlog;
-  for (Member& member : members_) {
-    auto started = EchoServer::start(member.shard->runtime(), options);
+  for (const auto& member : members_) {
+    auto started = EchoServer::start(member->shard->runtime(), options);
     if (!started) {
       return fail(started.error().code,
                   fmt::format("echo_server {}: {}", server.endpoint.to_string(),
                               started.error().to_string()));
     }
-    member.echo_servers.push_back(std::move(*started));
+    member->echo_servers.push_back(std::move(*started));
+  }
+  return {};
+}
+
+Result<void> ShardGroup::serve(std::vector<l7::SwitchOptions> by_shard) {
+  CHECK(by_shard.size() == members_.size());
+  for (const auto& member : members_) {
+    uint64_t seed = 0;
+    randomize(seed);
+    auto started =
+        l7::Switch::start(member->shard->runtime(), std::move(by_shard[member->index]), seed);
+    if (!started) return std::unexpected(started.error());
+    member->layer7 = std::move(*started);
   }
   return {};
 }
 
 void ShardGroup::start() {
-  for (Member& member : members_) {
-    member.thread = std::thread([shard = member.shard.get()] { shard->run(); });
+  for (const auto& member : members_) {
+    member->thread = std::thread([shard = member->shard.get()] { shard->run(); });
   }
 }
 
 void ShardGroup::stop() {
   if (std::exchange(stopped_, true)) return;
-  for (Member& member : members_) member.shard->stop();
-  for (Member& member : members_) {
-    if (member.thread.joinable()) member.thread.join();
-    member.shard->close();
-    member.echo_servers.clear();
+  for (const auto& member : members_) member->shard->stop();
+  for (const auto& member : members_) {
+    if (member->thread.joinable()) member->thread.join();
+    member->shard->close();
+    member->echo_servers.clear();
+    member->layer7.reset();
   }
 }
 
 ShardGroup::~ShardGroup() { stop(); }
 
-std::vector<Shard*> ShardGroup::shards() const {
-  std::vector<Shard*> out;
-  for (const Member& member : members_) out.push_back(member.shard.get());
+std::vector<ShardMember*> ShardGroup::members() const {
+  std::vector<ShardMember*> out;
+  for (const auto& member : members_) out.push_back(member.get());
   return out;
 }
 

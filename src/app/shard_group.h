@@ -12,12 +12,26 @@
 #include "app/log.h"
 #include "base/result.h"
 #include "control/config/config.h"
+#include "nic/steering/steering.h"
 #include "port/netlink_router.h"
 #include "port/port.h"
 #include "service/echo/echo_server.h"
+#include "service/switch/core/switch.h"
 #include "socket/shard.h"
 
 namespace fairlead::app {
+
+/// One shard with what runs on it, as ask_shards() knows it.
+struct ShardMember {
+  size_t index = 0;
+  std::unique_ptr<port::NetlinkRouter> router;
+  std::unique_ptr<Shard> shard;
+  std::vector<std::unique_ptr<EchoServer>> echo_servers;
+  std::unique_ptr<l7::Switch> layer7;
+  std::thread thread;
+
+  bool post(Shard::Call call) { return shard->post(std::move(call)); }
+};
 
 class ShardGroup {
  public:
@@ -25,7 +39,8 @@ class ShardGroup {
   struct Options {
     const control::Config& config;
     std::vector<port::NetlinkRouter::Interface> interfaces;
-    Log& log;  // outlives the group
+    nic::SteeringOptions steering;  // how packets are spread over the shards
+    Log& log;                       // outlives the group
   };
 
   /// One shard for each element of `ports`. An error has a message.
@@ -37,26 +52,21 @@ class ShardGroup {
 
   /// Starts the server on every shard; before start(). An error names it.
   Result<void> serve(const control::EchoServerConfig& server, const host::ListenOptions& listen);
+  /// Starts the layer-7 switch; once, before start(). One element for each shard.
+  Result<void> serve(std::vector<l7::SwitchOptions> by_shard);
 
   void start();
   /// Ends the threads, closes listeners, resets connections and sends that. Idempotent.
   void stop();
 
   /// For ask_shards(). They live as long as the group.
-  std::vector<Shard*> shards() const;
+  std::vector<ShardMember*> members() const;
 
  private:
-  struct Member {
-    std::unique_ptr<port::NetlinkRouter> router;
-    std::unique_ptr<Shard> shard;
-    std::vector<std::unique_ptr<EchoServer>> echo_servers;
-    std::thread thread;
-  };
-
   ShardGroup() = default;
-  static Result<void> follow_router(Member& member, Log& log);
+  static Result<void> follow_router(ShardMember& member, Log& log);
 
-  std::vector<Member> members_;
+  std::vector<std::unique_ptr<ShardMember>> members_;
   bool stopped_ = false;
 };
 

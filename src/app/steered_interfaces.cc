@@ -28,21 +28,28 @@ port::ReceiveMode receive_mode(control::InterfaceConfig::ReceiveMode mode) {
 
 }  // namespace
 
+bool opens_connections(const control::Config& config) {
+  return config.reserve_local_ports || !config.virtual_servers.empty();
+}
+
+nic::LocalPorts local_ports_of(const control::Config& config) {
+  return {.first = config.stack.local_port_first, .last = config.stack.local_port_last};
+}
+
 Result<std::unique_ptr<SteeredInterfaces>> SteeredInterfaces::attach(const control::Config& config,
                                                                      uint64_t hash_seed, Time now) {
   std::unique_ptr<SteeredInterfaces> out(new SteeredInterfaces);
-  out->shards_ = config.shards;
-  const nic::SteeringOptions options{.shards = config.shards, .hash_seed = hash_seed};
+  out->options_ = {.shards = config.shards, .hash_seed = hash_seed};
   for (const control::InterfaceConfig& interface : config.interfaces) {
-    auto steering = nic::Steering::attach(interface.name, options);
+    auto steering = nic::Steering::attach(interface.name, out->options_);
     if (!steering) return std::unexpected(steering.error());
-    if (config.reserve_local_ports) {
-      const nic::LocalPorts ports{.first = config.stack.local_port_first,
-                                  .last = config.stack.local_port_last};
-      if (auto set = (*steering)->set_local_ports(ports); !set) return std::unexpected(set.error());
-    }
     out->interfaces_.push_back(
         {.config = interface, .steering = std::move(*steering), .addresses = {}});
+  }
+  if (opens_connections(config)) {
+    if (auto set = out->set_local_ports(local_ports_of(config)); !set) {
+      return std::unexpected(set.error());
+    }
   }
   auto router = port::NetlinkRouter::open(out->interfaces(), now);
   if (!router) return std::unexpected(router.error());
@@ -61,18 +68,18 @@ std::vector<port::NetlinkRouter::Interface> SteeredInterfaces::interfaces() cons
 
 Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> SteeredInterfaces::open_ports()
     const {
-  std::vector<std::vector<std::unique_ptr<port::Port>>> by_shard(shards_);
+  std::vector<std::vector<std::unique_ptr<port::Port>>> by_shard(options_.shards);
   for (const Interface& interface : interfaces_) {
     auto ports = port::open_af_packet({
         .interface = interface.config.name,
-        .shards = shards_,
+        .shards = options_.shards,
         .receive = receive_mode(interface.config.receive_mode),
         .filter_fd = interface.steering->filter_fd(),
         .fanout_fd = interface.steering->fanout_fd(),
         .receive_bytes = interface.config.receive_buffer,
     });
     if (!ports) return std::unexpected(ports.error());
-    for (unsigned shard = 0; shard < shards_; ++shard) {
+    for (unsigned shard = 0; shard < options_.shards; ++shard) {
       by_shard[shard].push_back(std::move((*ports)[shard]));
     }
   }
@@ -80,8 +87,27 @@ Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> SteeredInterfaces:
 }
 
 Result<void> SteeredInterfaces::add_listener(const Endpoint& endpoint) {
+  for (size_t i = 0; i < interfaces_.size(); ++i) {
+    Result<void> added = interfaces_[i].steering->add_listener(endpoint);
+    if (added) continue;
+    while (i-- > 0) static_cast<void>(interfaces_[i].steering->remove_listener(endpoint));
+    return added;
+  }
+  return {};
+}
+
+Result<void> SteeredInterfaces::remove_listener(const Endpoint& endpoint) {
+  Result<void> outcome;
   for (Interface& interface : interfaces_) {
-    if (auto added = interface.steering->add_listener(endpoint); !added) return added;
+    Result<void> removed = interface.steering->remove_listener(endpoint);
+    if (outcome && !removed) outcome = std::move(removed);
+  }
+  return outcome;
+}
+
+Result<void> SteeredInterfaces::set_local_ports(nic::LocalPorts ports) {
+  for (Interface& interface : interfaces_) {
+    if (auto set = interface.steering->set_local_ports(ports); !set) return set;
   }
   return {};
 }

@@ -22,6 +22,11 @@
 
 namespace fairlead::app {
 
+/// True when the configuration needs local ports that are ours and not the kernel's: the switch
+/// connects to its real servers.
+bool opens_connections(const control::Config& config);
+nic::LocalPorts local_ports_of(const control::Config& config);
+
 class SteeredInterfaces {
  public:
   /// Attaches to every interface of `config`. ENODEV, EADDRINUSE, EPERM, EOPNOTSUPP, each with a
@@ -35,8 +40,15 @@ class SteeredInterfaces {
   /// The interfaces by name and port index, for a shard's router.
   std::vector<port::NetlinkRouter::Interface> interfaces() const;
 
-  /// From here on packets for `endpoint` are ours, on every interface.
+  /// How packets are spread over shards.
+  const nic::SteeringOptions& steering_options() const { return options_; }
+
+  /// From here on packets for `endpoint` are ours, on every interface. After an error on none.
   Result<void> add_listener(const Endpoint& endpoint);
+  /// From here on they are the kernel's. ENOENT: they were before.
+  Result<void> remove_listener(const Endpoint& endpoint);
+  /// From here on packets for these ports of this machine are ours.
+  Result<void> set_local_ports(nic::LocalPorts ports);
 
   int poll_fd() const { return router_->poll_fd(); }
   /// Takes in address changes. Call when poll_fd() is readable and at least once a second. An error
@@ -58,7 +70,7 @@ class SteeredInterfaces {
   SteeredInterfaces() = default;
   Result<void> sync_addresses(Interface& interface, uint8_t port_index);
 
-  unsigned shards_ = 1;
+  nic::SteeringOptions options_;
   std::vector<Interface> interfaces_;
   std::unique_ptr<port::NetlinkRouter> router_;
   uint64_t synced_generation_ = 0;

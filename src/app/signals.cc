@@ -1,4 +1,4 @@
-#include "app/stop_signals.h"
+#include "app/signals.h"
 
 #include <fmt/format.h>
 #include <sys/signalfd.h>
@@ -9,11 +9,10 @@
 
 namespace fairlead::app {
 
-Result<StopSignals> StopSignals::block() {
+Result<Signals> Signals::block() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
   if (const int error = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
     return fail(errc_from_errno(error),
                 fmt::format("can't block signals: {}", std::strerror(error)));
@@ -23,13 +22,15 @@ Result<StopSignals> StopSignals::block() {
     return fail(errc_from_errno(errno),
                 fmt::format("can't wait for signals: {}", std::strerror(errno)));
   }
-  return StopSignals(std::move(fd));
+  return Signals(std::move(fd));
 }
 
-const char* StopSignals::take() const {
+std::optional<int> Signals::take() const {
   signalfd_siginfo info{};
-  if (::read(fd_.get(), &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return nullptr;
-  return info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
+  if (::read(fd_.get(), &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) {
+    return std::nullopt;
+  }
+  return static_cast<int>(info.ssi_signo);
 }
 
 }  // namespace fairlead::app

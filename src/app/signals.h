@@ -1,4 +1,5 @@
-// StopSignals: SIGINT and SIGTERM as something to wait for.
+// Signals: SIGINT, SIGTERM (stop), SIGHUP (reload) and SIGUSR1 (open log files anew) as something
+// to wait for.
 //
 // Made before any thread is started, so that all threads inherit the blocked signals and only this
 // descriptor ever sees them.
@@ -6,23 +7,25 @@
 
 #include <signal.h>
 
+#include <optional>
+
 #include "base/result.h"
 #include "base/unique_fd.h"
 
 namespace fairlead::app {
 
-class StopSignals {
+class Signals {
  public:
-  /// Blocks both signals in the calling thread. An error has a message.
-  static Result<StopSignals> block();
+  /// Blocks them in the calling thread. An error has a message.
+  static Result<Signals> block();
 
   /// Readable when one of them has come.
   int poll_fd() const { return fd_.get(); }
-  /// The signal's name when one has come, nullptr otherwise. Never blocks.
-  const char* take() const;
+  /// The number of one that has come. Never blocks.
+  std::optional<int> take() const;
 
  private:
-  explicit StopSignals(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit Signals(UniqueFd fd) : fd_(std::move(fd)) {}
 
   UniqueFd fd_;
 };

@@ -1,0 +1,81 @@
+#include "app/reload_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "control/config/config_test_helpers.h"
+
+namespace fairlead::app {
+namespace {
+
+using control::good;
+using control::server_with;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::vector<std::string> names(const std::vector<Endpoint>& endpoints) {
+  std::vector<std::string> out;
+  for (const Endpoint& endpoint : endpoints) out.push_back(endpoint.to_string());
+  return out;
+}
+
+TEST(ReloadPlan, TheSameFileChangesNothing) {
+  const std::string text = server_with("") + "echo_server 192.0.2.1 7\nmetrics 127.0.0.1 9464\n";
+  const ReloadPlan plan = plan_reload(good(text), good(text));
+  EXPECT_THAT(plan.warnings, IsEmpty());
+  EXPECT_THAT(plan.added, IsEmpty());
+  EXPECT_THAT(plan.removed, IsEmpty());
+  EXPECT_EQ(plan.config.virtual_servers.size(), 1u);
+}
+
+TEST(ReloadPlan, AddressesThatComeAndGoAreListed) {
+  const ReloadPlan plan = plan_reload(good(server_with("listen 192.0.2.1 81")),
+                                      good(server_with("listen 192.0.2.1 82")));
+  EXPECT_THAT(plan.warnings, IsEmpty());
+  EXPECT_THAT(names(plan.added), ElementsAre("192.0.2.1:82"));
+  EXPECT_THAT(names(plan.removed), ElementsAre("192.0.2.1:81"));
+}
+
+TEST(ReloadPlan, WhatNeedsARestartIsNamedAndStaysAsItIs) {
+  const ReloadPlan plan = plan_reload(
+      good(server_with("")),
+      good(server_with("") + "interface eth9\nshards 2\ncontrol_socket off\nlog_level debug\n"
+                             "metrics 127.0.0.1 1\necho_server 192.0.2.1 7\nmax_connections 5\n"
+                             "max_buffer_memory 64M\nlocal_ports 50000 50999\n"
+                             "tcp { time_wait 1s; max_time_wait 7 }\n"));
+  std::vector<std::string> expected;
+  for (const char* directive :
+       {"interface", "shards", "control_socket", "log_level", "metrics", "echo_server",
+        "max_connections", "max_buffer_memory", "max_time_wait", "time_wait", "local_ports"}) {
+    expected.push_back(std::string(directive) + " can't change while running; restart for it");
+  }
+  EXPECT_EQ(plan.warnings, expected);
+  EXPECT_EQ(plan.config.shards, 1u);
+  EXPECT_EQ(plan.config.interfaces.size(), 1u);
+  EXPECT_EQ(plan.config.stack.local_port_first, 61000);
+  EXPECT_FALSE(plan.config.reserve_local_ports);
+  EXPECT_THAT(plan.config.echo_servers, IsEmpty());
+}
+
+TEST(ReloadPlan, WhatAListenerThatStaysKeepsIsNamed) {
+  const ReloadPlan plan = plan_reload(
+      good(server_with("")),
+      good(server_with("listen_backlog 5") + "tcp { nodelay on }\nvirtual_server 192.0.2.1 81 {\n"
+                                             "listen_backlog 6\nreal_server 198.51.100.1 80\n}\n"));
+  EXPECT_THAT(plan.warnings,
+              ElementsAre("tcp: listeners that stay keep the options they have; restart for it",
+                          "listen_backlog of virtual_server 192.0.2.1:80 can't change while "
+                          "running; restart for it"));
+}
+
+TEST(ReloadPlan, AFileWithoutInterfacesGoesOnWithThoseInUse) {
+  control::Config wanted = good(server_with(""));
+  wanted.interfaces.clear();
+  const ReloadPlan plan = plan_reload(good(server_with("")), wanted);
+  EXPECT_THAT(plan.warnings, IsEmpty());
+  ASSERT_EQ(plan.config.interfaces.size(), 1u);
+  EXPECT_EQ(plan.config.interfaces[0].name, "test0");
+}
+
+}  // namespace
+}  // namespace fairlead::app
