@@ -28,8 +28,8 @@ readonly allowed_cc=/proc/sys/net/ipv4/tcp_allowed_congestion_control
 
 usage() {
   cat <<'USAGE'
-usage: lab.sh up     [--prefix P] [--servers N] [--offloads on|off] [--mtu END=BYTES]...
-                     [--rps END=MASK]...
+usage: lab.sh up     [--prefix P] [--servers N] [--addresses N] [--offloads on|off]
+                     [--mtu END=BYTES]... [--rps END=MASK]...
        lab.sh down   [--prefix P]
        lab.sh status [--prefix P]
        lab.sh exec   [--prefix P] HOST COMMAND...
@@ -38,6 +38,7 @@ usage: lab.sh up     [--prefix P] [--servers N] [--offloads on|off] [--mtu END=B
   END    an interface: client, fairlead (towards the client), serverN (of P-fairlead, towards server
          N) or server (of every server)
   HOST   client, fairlead, server1 ...
+  --addresses N  of every server host: N more, 198.18.S.11 and up, for as many servers on it
   MASK   processors that do the receive work, hexadecimal (Documentation/networking/scaling.rst)
 USAGE
 }
@@ -107,7 +108,7 @@ make_namespace() {
 
 # join HOST INTERFACE to P-fairlead INTERFACE over network number N (198.18.N.0/24, 2001:db8:N::/64)
 join() {
-  local host=$prefix-$1 end=$2 router=$prefix-fairlead router_end=$3 n=$4 name link last
+  local host=$prefix-$1 end=$2 router=$prefix-fairlead router_end=$3 n=$4 name link last i
   ip link add "$end" netns "$host" address "$(printf '02:fa:1d:00:%02x:02' "$n")" type veth \
     peer name "$router_end" netns "$router" address "$(printf '02:fa:1d:00:%02x:01' "$n")"
   for name in "$router:$router_end:1" "$host:$end:2"; do
@@ -116,6 +117,10 @@ join() {
     ip -n "$name" addr add "2001:db8:$n::$last/64" dev "$link" nodad
     set_interface "$name" "$link" "$(if [ "$last" = 2 ]; then echo "$5"; else echo "$router_end"; fi)"
     ip -n "$name" link set "$link" up
+  done
+  for ((i = 1; n > 0 && i <= addresses; ++i)); do
+    ip -n "$host" addr add "198.18.$n.$((10 + i))/24" dev "$end"
+    ip -n "$host" addr add "2001:db8:$n::$((10 + i))/64" dev "$end" nodad
   done
   ip -n "$host" route add default via "198.18.$n.1"
   ip -n "$host" -6 route add default via "2001:db8:$n::1"
@@ -189,7 +194,7 @@ run_inside() {
 
 # ---- the command line ----------------------------------------------------------------------------
 
-prefix=fl servers=1 offloads=on
+prefix=fl servers=1 addresses=0 offloads=on
 declare -A mtu=() rps=()
 
 need_pair() { [[ $2 =~ ^(client|fairlead|server[0-9]*)=$3$ ]] || die 2 "$1 needs END=VALUE, found '$2'"; }
@@ -198,13 +203,14 @@ command=${1-}
 [ $# -eq 0 ] || shift
 while [ $# -gt 0 ]; do
   case $1 in
-    --prefix | --servers | --offloads | --mtu | --rps) [ $# -ge 2 ] || die 2 "$1 needs a value" ;;
+    --prefix | --servers | --addresses | --offloads | --mtu | --rps) [ $# -ge 2 ] || die 2 "$1 needs a value" ;;
     -*) die 2 "unknown option $1; 'lab.sh help' lists them" ;;
     *) break ;;
   esac
   case $1 in
     --prefix) prefix=$2 ;;
     --servers) servers=$2 ;;
+    --addresses) addresses=$2 ;;
     --offloads) offloads=$2 ;;
     --mtu) need_pair "$1" "$2" '[0-9]+' && mtu[${2%%=*}]=${2#*=} ;;
     --rps) need_pair "$1" "$2" '[0-9a-f]+' && rps[${2%%=*}]=${2#*=} ;;
@@ -213,6 +219,7 @@ while [ $# -gt 0 ]; do
 done
 [[ $prefix =~ ^[a-z0-9]{1,8}$ ]] || die 2 "--prefix needs 1 to 8 lower-case letters or digits, found '$prefix'"
 [[ $servers =~ ^[0-9]{1,2}$ ]] || die 2 "--servers needs a number from 0 to 99, found '$servers'"
+[[ $addresses =~ ^[0-9]{1,2}$ ]] || die 2 "--addresses needs a number from 0 to 99, found '$addresses'"
 [[ $offloads =~ ^(on|off)$ ]] || die 2 "--offloads needs on or off, found '$offloads'"
 readonly state=$state_dir/$prefix
 

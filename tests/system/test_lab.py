@@ -56,6 +56,12 @@ def test_every_host_reaches_every_other():
     lab_sh("exec", "server1", "ping", "-c1", "-W2", "2001:db8:2::2")
 
 
+def test_a_server_host_can_have_addresses_for_several_servers():
+    lab_sh("up", "--addresses", "3")
+    for target in ("198.18.1.11", "198.18.1.13", "2001:db8:1::13"):
+        lab_sh("exec", "client", "ping", "-c1", "-W2", target)
+
+
 def test_two_labs_do_not_see_each_other(lab):
     lab_sh("up")
     lab_sh("down")
@@ -88,6 +94,7 @@ def test_after_an_interruption_nothing_is_left_or_the_next_run_removes_it(number
 
 
 @pytest.mark.parametrize("words", [["up", "--mtu", "1500"], ["up", "--offloads", "maybe"],
+                                   ["up", "--addresses", "many"],
                                    ["up", "--prefix", "Not/Good"], ["fly"], ["up", "twice"], []])
 def test_wrong_use_gets_one_line_and_status_2(words):
     done = run([LAB_SH, *words], check=False)
