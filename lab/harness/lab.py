@@ -33,7 +33,8 @@ class Lab:
         return run(self.inside(host, argv), **options)
 
     def start(self, host: str, argv, log: Path) -> Process:
-        return Process(self.inside(host, argv), log)
+        """In the background. It does not outlive the thread that started it, whatever ends that."""
+        return Process(["setpriv", "--pdeathsig", "KILL", *self.inside(host, argv)], log)
 
     @contextlib.contextmanager
     def entered(self, host: str):

@@ -27,13 +27,18 @@ class Process:
 
     def wait_for(self, pattern: str, timeout: float = 15) -> None:
         """Until a line of the output matches; fails when the process ends first."""
+        self.wait_until(lambda: re.search(pattern, self.output, re.MULTILINE),
+                        f"line like {pattern!r}", timeout)
+
+    def wait_until(self, true, what: str = "sign of life", timeout: float = 15) -> None:
+        """Until true(); fails when the process ends first."""
         deadline = time.monotonic() + timeout
-        while not re.search(pattern, self.output, re.MULTILINE):
+        while not true():
             if not self.running or time.monotonic() > deadline:
                 state = f"ended with {self.popen.poll()}" if not self.running else "still runs"
                 self.stop()
                 raise AssertionError(
-                    f"no line like {pattern!r} from {' '.join(self.argv)} ({state}):\n{self.output}")
+                    f"no {what} from {' '.join(self.argv)} ({state}):\n{self.output}")
             time.sleep(0.01)
 
     def send_signal(self, number: int) -> None:

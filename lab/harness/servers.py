@@ -31,30 +31,25 @@ class KernelServer:
         self.process.stop()
 
 
-class FairleadServer:
-    """`fairlead run`, with a configuration of its own.
+class Fairlead:
+    """`fairlead run` with a configuration, to which the control socket is added.
 
-    more: lines of configuration, interface: what stands in its block, before: words that run it."""
+    before: words that run it."""
 
-    def __init__(self, lab: Lab, binaries: Path, scratch: Path, before=(), more: str = "",
-                 interface: str = ""):
+    def __init__(self, lab: Lab, binaries: Path, scratch: Path, config: str, before=()):
         self.lab = lab
         self.binary = binaries / "src/app/fairlead"
         self.before = before
         self.scratch = scratch
         self.control_socket = scratch / "control.sock"
         self.config = scratch / "fairlead.conf"
-        self.config.write_text(self.default_config(interface) + more)
+        self.configure(config)
         self.process: Process | None = None
         self.start()
 
-    def default_config(self, interface: str) -> str:
-        lines = [f"interface fairlead {{ {interface} }}", f"control_socket {self.control_socket}"]
-        for address in FAIRLEAD_ADDRESS.values():
-            for port, mode in MODES.items():
-                block = "" if mode == "echo" else f" {{ {mode} }}"
-                lines.append(f"echo_server {address} {port}{block}")
-        return "\n".join(lines) + "\n"
+    def configure(self, config: str) -> None:
+        """Writes the file, and no more."""
+        self.config.write_text(f"control_socket {self.control_socket}\n{config}")
 
     def start(self) -> None:
         self.process = self.lab.start(
@@ -65,11 +60,30 @@ class FairleadServer:
     def stop(self, number: int = signal.SIGTERM) -> int:
         return self.process.stop(number)
 
+    def ask(self, *command: str, check: bool = True):
+        """A command for the running daemon: "show", "stats" ..."""
+        return run([self.binary, *command, "-s", self.control_socket], check=check)
+
     def show(self, *what: str) -> str:
-        return run([self.binary, "show", *what, "-s", self.control_socket]).stdout
+        return self.ask("show", *what).stdout
 
     def show_json(self, *what: str) -> dict:
         return json.loads(self.show(*what, "--json"))
+
+
+class FairleadServer(Fairlead):
+    """With echo services.
+
+    more: lines of configuration, interface: what stands in its block."""
+
+    def __init__(self, lab: Lab, binaries: Path, scratch: Path, before=(), more: str = "",
+                 interface: str = ""):
+        lines = [f"interface fairlead {{ {interface} }}"]
+        for address in FAIRLEAD_ADDRESS.values():
+            for port, mode in MODES.items():
+                block = "" if mode == "echo" else f" {{ {mode} }}"
+                lines.append(f"echo_server {address} {port}{block}")
+        super().__init__(lab, binaries, scratch, "\n".join(lines) + "\n" + more, before)
 
 
 class Nginx:
@@ -80,22 +94,9 @@ class Nginx:
         root.mkdir()
         self.file = root / "file"
         self.file.write_bytes(bytes(range(256)) * 4096)
-        temporary = "".join(
-            f"{kind}_temp_path {root}/{kind};\n"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        (root / "nginx.conf").write_text(
-            f"user root; daemon off; master_process off; pid {root}/pid; error_log stderr;\n"
-            f"events {{ }}\nhttp {{ access_log off;\n{temporary}server {{ root {root};\n"
-            + "".join(f"listen {address}:{NGINX};\n"
-                      for address in (FAIRLEAD_ADDRESS["ipv4"], f"[{FAIRLEAD_ADDRESS['ipv6']}]"))
-            + "} }\n")
-        self.process = lab.start(
-            "fairlead", ["nginx", "-c", root / "nginx.conf", "-p", root], scratch / "nginx.log")
-        self.wait_until_up(lab)
-
-    def wait_until_up(self, lab: Lab) -> None:
-        lab.run("client", ["curl", "-sf", "--retry-connrefused", "--retry", "20", "--retry-delay",
-                           "0", "--retry-max-time", "10", "-o", "/dev/null", self.url("ipv4")])
+        listen = "".join(f"listen {address}:{NGINX};\n"
+                         for address in (FAIRLEAD_ADDRESS["ipv4"], f"[{FAIRLEAD_ADDRESS['ipv6']}]"))
+        self.process = start_nginx(lab, "fairlead", root, f"server {{ root {root};\n{listen} }}")
 
     @staticmethod
     def url(family: str) -> str:
@@ -105,3 +106,19 @@ class Nginx:
 
     def stop(self) -> None:
         self.process.stop()
+
+
+def start_nginx(lab: Lab, host: str, root: Path, http: str, before=()) -> Process:
+    """nginx with one worker and nothing outside `root`; up when this returns. http: what stands in
+    that block of its configuration."""
+    temporary = "".join(
+        f"{kind}_temp_path {root}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (root / "nginx.conf").write_text(
+        f"user root; daemon off; master_process off; pid {root}/pid; error_log stderr;\n"
+        "worker_rlimit_nofile 65536;\n"
+        f"events {{ worker_connections 32768; }}\nhttp {{ access_log off;\n{temporary}{http}\n}}\n")
+    process = lab.start(
+        host, [*before, "nginx", "-c", root / "nginx.conf", "-p", root], root / "nginx.log")
+    process.wait_until((root / "pid").exists)  # written when it listens
+    return process
