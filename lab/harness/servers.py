@@ -116,8 +116,7 @@ def start_nginx(lab: Lab, host: str, root: Path, http: str, before=()) -> Proces
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (root / "nginx.conf").write_text(
         f"user root; daemon off; master_process off; pid {root}/pid; error_log stderr;\n"
-        "worker_rlimit_nofile 65536;\n"
-        f"events {{ worker_connections 32768; }}\nhttp {{ access_log off;\n{temporary}{http}\n}}\n")
+        f"events {{ worker_connections 12288; }}\nhttp {{ access_log off;\n{temporary}{http}\n}}\n")
     process = lab.start(
         host, [*before, "nginx", "-c", root / "nginx.conf", "-p", root], root / "nginx.log")
     process.wait_until((root / "pid").exists)  # written when it listens

@@ -14,8 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lab"))
 pytest.register_assert_rewrite("harness")
 
 # pylint: disable=wrong-import-position,redefined-outer-name
+from harness.backends import Backends
 from harness.client import Client
 from harness.lab import FAMILIES, Lab
+from harness.proxies import BACKENDS, HAProxy, Switch, virtual_server
 from harness.servers import FairleadServer, KernelServer, Nginx
 from harness.traces import Traces
 
@@ -25,9 +27,12 @@ SKIPPED = 77  # what ctest takes as "skipped"
 def pytest_addoption(parser):
     parser.addoption("--binaries", type=Path, required=True, help="a build directory")
     parser.addoption("--server", choices=("kernel", "fairlead"), help="only against this one")
+    parser.addoption("--proxy", choices=("fairlead", "haproxy"), default="fairlead",
+                     help="what is between client and server in tests of HTTP: whose fault is it?")
 
 
-def pytest_configure(config):  # pylint: disable=unused-argument
+def pytest_configure(config):
+    config.addinivalue_line("markers", "soak: takes long, for `make soak`")
     if os.geteuid() != 0:
         pytest.exit("SKIPPED: system tests need root, they make network namespaces", SKIPPED)
 
@@ -118,3 +123,54 @@ def nginx(any_lab, tmp_path) -> Nginx:
 @pytest.fixture
 def traces(any_lab) -> Traces:
     return Traces(any_lab)
+
+
+# ---- the layer-7 switch --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def web_lab() -> Lab:
+    """With addresses for three backends, and more, on server1."""
+    made = make_lab("w", "on", "--addresses", "3")
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="session")
+def backends(web_lab, tmp_path_factory) -> Backends:
+    running = Backends(web_lab, tmp_path_factory.mktemp("backends"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start_switch(web_lab, binaries, tmp_path):
+    """Starts Fairlead with a configuration; at the end it must still run, and end as it should."""
+    started = []
+
+    def start(config: str | None = None) -> Switch:
+        folder = tmp_path / f"switch{len(started)}"
+        folder.mkdir()
+        started.append(Switch(web_lab, binaries, folder, config))
+        return started[-1]
+
+    yield start
+    assert all(switch.process.running for switch in started), started[-1].process.output
+    assert [switch.stop() for switch in started] == [0] * len(started)
+
+
+@pytest.fixture
+def in_front_of(request, web_lab, tmp_path, start_switch):
+    """Starts what --proxy says in front of these servers, each "ADDRESS PORT"."""
+    kind, started = request.config.getoption("--proxy"), []
+
+    def start(*servers: str):
+        servers = servers or BACKENDS
+        if kind == "fairlead":
+            return start_switch(virtual_server(servers=servers))
+        started.append(HAProxy(web_lab, tmp_path, servers))
+        return started[-1]
+
+    yield start
+    for proxy in started:
+        proxy.stop()
