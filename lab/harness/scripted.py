@@ -21,7 +21,7 @@ class Connection:
 
     def __init__(self, raw: socket.socket):
         self.raw = raw
-        self.received = b""
+        self.received = bytearray()  # and not yet returned
         self.ended = threading.Event()  # the peer's FIN or RST was seen
 
     def receive(self, size: int = 65536) -> bytes:
@@ -40,18 +40,20 @@ class Connection:
         while mark not in self.received and self.receive():
             pass
         head, found, self.received = self.received.partition(mark)
-        return head + found
+        return bytes(head + found)
 
     def receive_exactly(self, size: int) -> bytes:
         while len(self.received) < size and self.receive():
             pass
-        data, self.received = self.received[:size], self.received[size:]
+        data = bytes(self.received[:size])
+        del self.received[:size]
         return data
 
     def receive_to_end(self) -> bytes:
         while self.receive():
             pass
-        data, self.received = self.received, b""
+        data = bytes(self.received)
+        self.received.clear()
         return data
 
     def send(self, data: bytes) -> None:
