@@ -8,7 +8,8 @@ FUZZ_SECONDS ?= 60
 SOAK_SEEDS ?= 10000
 
 help:
-	@echo 'make demo    a kernel client talks to Fairlead in network namespaces (root)'
+	@echo 'make demo    a layer-7 switch before three web servers, in network namespaces, until'
+	@echo '             Ctrl-C; ONESHOT=1 ends by itself (root)'
 	@echo 'make test    build and run all tests: sanitizers, simulation, system (root for the last)'
 	@echo 'make bench   benchmarks, each with its peers measured in the same run (root)'
 	@echo 'make lint    clang-format and clang-tidy'
@@ -26,7 +27,7 @@ build: packages
 	scripts/build release
 
 demo: build
-	lab/demo.sh
+	lab/demo.py
 
 test: packages
 	scripts/run_tests

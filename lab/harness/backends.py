@@ -50,6 +50,7 @@ class Backend:
               listen {four}:{HTTPS} ssl; listen {four}:{PROXIED} proxy_protocol;
               ssl_certificate {self.certificate}; ssl_certificate_key {key};
               root {files}; add_header X-Backend {name} always; default_type text/plain;
+              location = / {{ return 200 "This is {name}.\n"; }}
               location = /name {{ return 200 "{name}\n"; }}
               location = /health {{ if (-f {self.root}/sick) {{ return 500; }} return 200 "well\n"; }}
               location = /seen {{ return 200 "backend={name} uri=$request_uri host=$http_host \

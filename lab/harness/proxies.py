@@ -29,12 +29,13 @@ class Switch(Fairlead):
     name, port = "Fairlead", FAIRLEAD_PORT
 
     def __init__(self, lab: Lab, binaries: Path, scratch: Path, config: str | None = None,
-                 before=()):
-        super().__init__(lab, binaries, scratch,
-                         INTERFACES + (virtual_server() if config is None else config), before)
+                 before=(), interfaces: str = INTERFACES):
+        self.interfaces = interfaces
+        super().__init__(lab, binaries, scratch, virtual_server() if config is None else config,
+                         before)
 
     def configure(self, config: str) -> None:
-        super().configure(config if "interface " in config else INTERFACES + config)
+        super().configure(self.interfaces + config)
 
     def counters(self) -> dict:
         return self.show_json("stats")["counters"]
