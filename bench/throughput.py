@@ -17,9 +17,7 @@ microseconds per connection or request.
 
 import argparse
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -31,6 +29,7 @@ sys.path.insert(0, str(SOURCE / "lab"))
 # pylint: disable=wrong-import-position
 from harness.client import Client
 from harness.lab import Lab
+from harness.machine import busy_seconds, print_machine, process_seconds
 from harness.servers import CHARGEN, DISCARD, ECHO, FairleadServer, KernelServer
 
 KERNEL_PORTS = 1000  # added
@@ -78,19 +77,6 @@ def cases(quick: bool) -> list[Case]:
     return found
 
 
-def process_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def busy_seconds(processor: int) -> float:
-    for line in Path("/proc/stat").read_text().splitlines():
-        if line.startswith(f"cpu{processor} "):
-            user, nice, system, _, _, irq, softirq, *_ = map(int, line.split()[1:])
-            return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-    raise ValueError(processor)
-
-
 @dataclass
 class Measurement:
     values: list = field(default_factory=list)
@@ -112,15 +98,6 @@ class Measurement:
         self.cpu.append(used / case.work(report))
         self.server_busy.append(min(1.0, server_busy / report["seconds"]))
         self.client_busy.append(min(1.0, client_busy / report["seconds"]))
-
-
-def print_machine() -> None:
-    model = next((line.split(":", 1)[1].strip()
-                  for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.machine())
-    commit = subprocess.run(["git", "-C", SOURCE, "rev-parse", "--short", "HEAD"],
-                            capture_output=True, text=True, check=False).stdout.strip()
-    print(f"{os.cpu_count()} × {model}, Linux {platform.release()}, commit {commit or 'unknown'}")
 
 
 def print_table(offloads: str, results: list) -> None:

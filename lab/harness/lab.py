@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 from pathlib import Path
 
 from harness.process import Process, run
@@ -16,10 +17,17 @@ FAIRLEAD_ADDRESS = {"ipv4": "198.18.0.1", "ipv6": "2001:db8::1"}
 CLIENT_ADDRESS = {"ipv4": "198.18.0.2", "ipv6": "2001:db8::2"}
 
 
+def allow_many_descriptors() -> None:
+    """As many as permitted; what is started in a lab inherits that."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Lab:
     def __init__(self, prefix: str, offloads: str = "on", *options: str):
         self.prefix = prefix
         self.offloads = offloads
+        allow_many_descriptors()
         run([LAB_SH, "up", "--prefix", prefix, "--offloads", offloads, *options])
 
     def down(self) -> None:

@@ -6,7 +6,6 @@ A script is called with each connection, in a thread of its own; the connection 
 returns. What arrived is kept: a test asks what a server got, and that it got nothing.
 """
 
-import resource
 import socket
 import threading
 import time
@@ -149,21 +148,16 @@ def answer_and_close(data: bytes):
 
 # ---- clients -------------------------------------------------------------------------------------
 
-def allow_many_descriptors() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def connect(lab: Lab, port: int, family: str = "ipv4", timeout: float = 10) -> Connection:
     """From the lab's client to Fairlead's address."""
     with lab.entered("client"):
         return Connection(socket.create_connection((FAIRLEAD_ADDRESS[family], port), timeout))
 
 
-def connect_many(lab: Lab, port: int, count: int) -> list[Connection]:
-    allow_many_descriptors()
+def connect_many(lab: Lab, port: int, count: int,
+                 address: str = FAIRLEAD_ADDRESS["ipv4"]) -> list[Connection]:
     with lab.entered("client"):
-        return [Connection(socket.create_connection((FAIRLEAD_ADDRESS["ipv4"], port), 10))
+        return [Connection(socket.create_connection((address, port), 10))
                 for _ in range(count)]
 
 
