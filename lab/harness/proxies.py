@@ -38,7 +38,16 @@ class Switch(Fairlead):
         super().configure(self.interfaces + config)
 
     def counters(self) -> dict:
-        return self.show_json("stats")["counters"]
+        """What the switch has counted, by name."""
+        return self.show_json("stats")["switch"]["counters"]
+
+    def sessions(self) -> int:
+        """How many clients there are."""
+        return self.show_json("stats")["switch"]["sessions"]
+
+    def servers(self) -> dict[str, dict]:
+        """Rows of `show servers` by "ADDRESS:PORT"."""
+        return {row["server"]: row for row in self.show_json("servers")["servers"]}
 
 
 class HAProxy:

@@ -148,10 +148,10 @@ def start_switch(web_lab, binaries, tmp_path):
     """Starts Fairlead with a configuration; at the end it must still run, and end as it should."""
     started = []
 
-    def start(config: str | None = None) -> Switch:
+    def start(config: str | None = None, **options) -> Switch:
         folder = tmp_path / f"switch{len(started)}"
         folder.mkdir()
-        started.append(Switch(web_lab, binaries, folder, config))
+        started.append(Switch(web_lab, binaries, folder, config, **options))
         return started[-1]
 
     yield start

@@ -165,7 +165,7 @@ def test_what_no_rule_takes_is_refused_without_servers_of_its_own(web_lab, start
     switch = start_switch(POOLS + virtual_server("match path /name pool b2", ()))
     assert name_of(ask(web_lab, PORT, request("/name"))) == "b2"
     assert ask(web_lab, PORT, request("/other"))[0] in (404, 421, 503)
-    assert switch.counters()["switch_no_route"] == 1
+    assert switch.counters()["no_route"] == 1
 
 
 def test_virtual_servers_share_a_pool_and_its_bounds(web_lab, start_switch):
@@ -185,11 +185,11 @@ def test_a_backup_is_used_when_no_other_can_be(web_lab, backends, start_switch):
     assert met(web_lab, 4) == ["b1"] * 4
     backends["b1"].stop()
     try:
-        wait_until(lambda: not switch.show_json("servers")["servers"][0]["up"])
+        wait_until(lambda: not switch.servers()[f"{address_of('b1')}:80"]["up"])
         assert met(web_lab, 4) == ["b2"] * 4
     finally:
         backends["b1"].start()
-    wait_until(lambda: switch.show_json("servers")["servers"][0]["up"])
+    wait_until(lambda: switch.servers()[f"{address_of('b1')}:80"]["up"])
     assert met(web_lab, 4) == ["b1"] * 4
 
 
@@ -241,7 +241,7 @@ def test_each_request_can_be_given_a_server(web_lab, start_switch):
     order = on_one_connection(web_lab, 12)
     assert Counter(order) == {name: 4 for name in NAMES} and order[:3] * 4 == order
     # Connections to servers are used again.
-    assert switch.counters()["switch_server_connects"] <= 4
+    assert switch.counters()["server_connects"] <= 4
 
 
 def test_each_request_follows_the_rules_by_itself(web_lab, start_switch):
@@ -310,5 +310,5 @@ def test_without_a_proper_proxy_header_a_connection_ends(web_lab, start_switch, 
     connection.send(start + request("/name"))
     assert connection.receive_to_end() == b""
     faults = {name: n for name, n in switch.counters().items()
-              if name.startswith("switch_proxy_") and n}
+              if name.startswith("proxy_") and n}
     assert sum(faults.values()) == 1, faults
