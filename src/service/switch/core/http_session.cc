@@ -170,6 +170,7 @@ Task<void> HttpSession::refuse(uint16_t status, std::string_view why) {
 Task<bool> HttpSession::relay_after_first_request() {
   TcpSocket& server = session_.server();
   const Time passed_on = session_.now();
+  if (balance::Server* chosen = session_.chosen()) ++chosen->counters().requests;
   if (!co_await send_head(false)) {
     session_.abort();
     co_return false;
@@ -186,6 +187,9 @@ Task<bool> HttpSession::relay_after_first_request() {
   }
   upload_.reset();
   session_.record().wait = session_.now() - passed_on;
+  if (balance::Server* chosen = session_.chosen()) {
+    chosen->counters().total_latency += session_.record().wait;
+  }
   const ByteSpan answer = server.peek();
   const std::string_view line(reinterpret_cast<const char*>(answer.data()), answer.size());
   // "HTTP/1.1 200": what was answered first, for those who count.
