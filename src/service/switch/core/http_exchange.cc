@@ -133,9 +133,9 @@ Task<bool> HttpSession::pass_body(TcpSocket& from, TcpSocket& to, BodyFramer& fr
 Task<HttpSession::Answer> HttpSession::answer() {
   const Time passed_on = session_.now();
   while (true) {
-    const HeadOutcome outcome =
-        co_await read_head(session_.server(), HttpHeadParser::response(request_.method),
-                           session_.options().timeouts.synack);
+    const HeadOutcome outcome = co_await read_head(
+        session_.server(), HttpHeadParser::response(request_.method, HttpHeadParser::kMaxSize),
+        session_.options().timeouts.synack);
     if (outcome != HeadOutcome::kHead) co_return co_await no_answer(outcome);
     if (head_unread_) {
       session_.client().consume(request_.head_size);

@@ -170,34 +170,28 @@ Task<void> HttpSession::refuse(uint16_t status, std::string_view why) {
 Task<bool> HttpSession::relay_after_first_request() {
   TcpSocket& server = session_.server();
   const Time passed_on = session_.now();
-  if (balance::Server* chosen = session_.chosen()) ++chosen->counters().requests;
+  balance::Server& chosen = *session_.chosen();
+  ++chosen.counters().requests;
   if (!co_await send_head(false)) {
+    session_.end("server_aborted");
     session_.abort();
-    co_return false;
-  }
-  // Until the first byte comes an answer can still be given in the server's place.
-  upload_.emplace(shared_.runtime.scheduler, upload());
-  const bool answered =
-      co_await session_.wait_readable(server, 0, session_.options().timeouts.synack);
-  if (!answered || server.unread() == 0) {
-    const bool timed_out = !answered && session_.wait_error() == Errc::kTimedOut;
-    co_await no_answer(timed_out ? HeadOutcome::kTimedOut : HeadOutcome::kClosed);
     log();
     co_return false;
   }
-  upload_.reset();
-  session_.record().wait = session_.now() - passed_on;
-  if (balance::Server* chosen = session_.chosen()) {
-    chosen->counters().total_latency += session_.record().wait;
+  // Until the first answer begins, one can still be given in the server's place.
+  upload_.emplace(shared_.runtime.scheduler, upload());
+  const HeadOutcome outcome = co_await read_head(
+      server, HttpHeadParser::response(request_.method, HttpHeadParser::kMaxSize),
+      session_.options().timeouts.synack);
+  if (outcome == HeadOutcome::kHead) {
+    note_status(shared_.head.status);
+    session_.record().wait = session_.now() - passed_on;
+    chosen.counters().total_latency += session_.record().wait;
+    upload_.reset();
+    co_await session_.relay();
+  } else {
+    co_await no_answer(outcome);
   }
-  const ByteSpan answer = server.peek();
-  const std::string_view line(reinterpret_cast<const char*>(answer.data()), answer.size());
-  // "HTTP/1.1 200": what was answered first, for those who count.
-  if (line.size() >= 12 && line.starts_with("HTTP/1.") && line[9] >= '1' && line[9] <= '5') {
-    note_status(
-        static_cast<uint16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0'));
-  }
-  co_await session_.relay();
   log();
   co_return false;
 }
