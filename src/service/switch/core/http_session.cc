@@ -1,5 +1,7 @@
 #include "service/switch/core/http_session.h"
 
+#include <utility>
+
 #include "service/switch/core/canned_response.h"
 
 namespace fairlead::l7 {
@@ -84,6 +86,8 @@ Task<bool> HttpSession::read_request() {
     case HeadOutcome::kTimedOut:
       ++shared_.counters.head_timeouts;
       request_ = Request();
+      request_.began = began;
+      request_logged_ = false;
       if (client.unread() > 0) co_await refuse(408, "timeout");
       co_return false;
     case HeadOutcome::kFault:
@@ -101,6 +105,8 @@ Task<HttpSession::HeadOutcome> HttpSession::read_head(TcpSocket& socket, HttpHea
       if (&socket == &session_.client()) {
         ++shared_.counters.http_faults[static_cast<size_t>(whole.error())];
         request_ = Request();
+        request_.began = session_.now();
+        request_logged_ = false;
         co_await refuse(protocol::http_fault_status(whole.error()),
                         protocol::http_fault_name(whole.error()));
       }
@@ -125,6 +131,7 @@ Task<HttpSession::HeadOutcome> HttpSession::read_head(TcpSocket& socket, HttpHea
 void HttpSession::note_request(const HttpHead& head) {
   ++shared_.counters.requests;
   request_ = Request();
+  request_logged_ = false;
   request_.method = head.request_method();
   request_.head_size = head.size;
   request_.body = protocol::BodyFramer(head);
@@ -197,7 +204,7 @@ Task<bool> HttpSession::relay_after_first_request() {
 }
 
 void HttpSession::log() {
-  if (request_.began == Time{}) return;  // no request, or its refusal is logged
+  if (std::exchange(request_logged_, true)) return;
   AccessRecord& record = session_.record();
   record.method = request_.method_name;
   record.target = request_.target;

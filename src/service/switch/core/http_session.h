@@ -86,6 +86,7 @@ class HttpSession final : private FactsSource, private balance::HeaderLookup {
   SharedState& shared_;
   Request request_;
   bool head_is_fresh_ = false;  // shared_.head is this request's: nobody was suspended since
+  bool request_logged_ = true;  // each once, refused or not
   bool head_unread_ = false;    // the server has a copy of it
   uint16_t upload_status_ = 0;  // the client's fault with its body; 0: none
   bool client_gone_ = false;    // it broke off while its request was under way
