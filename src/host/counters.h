@@ -49,7 +49,7 @@ namespace fairlead::host {
   X(drop_reply_queue_full)                                                           \
   X(time_wait_entered)                                                               \
   X(time_wait_recycled) /* ended early: max_time_wait reached */                     \
-  X(time_wait_reused)   /* by a new SYN, RFC 6191 */                                 \
+  X(time_wait_reused)   /* by a new SYN, theirs or ours, RFC 6191 */                 \
   X(resets_sent)                                                                     \
   X(resets_limited)                                                                  \
   X(challenge_acks_sent)                                                             \

@@ -96,16 +96,27 @@ void Stack::close(Listener* listener) {
   std::erase_if(listeners_, [&](const auto& l) { return l.get() == listener; });
 }
 
+// RFC 6191 §2 from the other side, as tcp_tw_reuse of Linux: with timestamps, a second later than
+// the last segment, nothing of the old connection can be taken for one of the new.
+bool Stack::is_reusable(const TimeWait& entry) const {
+  return entry.timestamps && now_ - (entry.expires - config_.time_wait) >= kReuseAfter;
+}
+
 Result<uint16_t> Stack::choose_port(FourTuple tuple) {
   // RFC 6056 §3.3.3: a start that only the holder of the key can know, then the next free one.
   tuple.local.port = 0;
   uint32_t range = uint32_t{config_.local_port_last} - config_.local_port_first + 1;
   uint64_t start = siphash24(secrets_.isn, tuple) + rng_.below(range);
-  for (uint32_t i = 0; i < range; ++i) {
+  std::optional<uint16_t> reusable;
+  for (uint32_t i = 0; i < range && !(reusable && i >= kPortTries); ++i) {
     tuple.local.port = static_cast<uint16_t>(config_.local_port_first + (start + i) % range);
     if (config_.comes_here && !config_.comes_here(tuple)) continue;
-    if (index_.find(tuple) == nullptr && time_wait_.find(tuple) == nullptr) return tuple.local.port;
+    if (index_.find(tuple) != nullptr) continue;
+    const TimeWait* waiting = time_wait_.find(tuple);
+    if (waiting == nullptr) return tuple.local.port;
+    if (!reusable && is_reusable(*waiting)) reusable = tuple.local.port;
   }
+  if (reusable) return *reusable;
   return fail(Errc::kAddressNotAvailable,
               "every local port for " + tuple.remote.to_string() + " is in use");
 }
@@ -140,7 +151,14 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   Connection* connection = create(tuple, intern(options.socket));
   if (connection == nullptr) return fail(Errc::kNoBufferSpace);
   ++resources_.counters.connections_opened;
-  connection->open_active(initial_sequence(tuple, now), now);
+  SeqNum iss = initial_sequence(tuple, now);
+  if (TimeWait* before = time_wait_.find(tuple)) {
+    // Beyond whatever window the old connection had.
+    if (iss.at_or_before(before->snd_nxt + 65536)) iss = before->snd_nxt + 65537;
+    time_wait_.erase(*before);
+    ++resources_.counters.time_wait_reused;
+  }
+  connection->open_active(iss, now);
   update(*connection);
   return connection;
 }

@@ -111,6 +111,8 @@ class Stack {
   static const FourTuple& connection_key(const Connection& c) { return c.tuple_; }
   static const Endpoint& listener_key(const Listener& l) { return l.endpoint_; }
 
+  static constexpr uint32_t kPortTries = 64;  // looked at before TIME-WAIT is cut short for one
+  static constexpr Duration kReuseAfter = seconds(1);
   /// Segments that belong to no connection object: RST, TIME-WAIT's ACK.
   static constexpr size_t kMaxReplies = 256;
 
@@ -150,6 +152,7 @@ class Stack {
   void wake_writers();
   void destroy(Connection& connection);
   SeqNum initial_sequence(const FourTuple& tuple, Time now) const;
+  bool is_reusable(const TimeWait& entry) const;
   Result<uint16_t> choose_port(FourTuple tuple);
 
   // stack_input.cc

@@ -414,5 +414,35 @@ TEST_F(TcpSocketTest, AFullBufferPoolMakesWritersWaitAndNotSpin) {
   EXPECT_TRUE(pair.nothing_left());
 }
 
+TEST(TcpSocketPorts, APortInTimeWaitServesAgainAfterASecond) {  // RFC 6191 §2
+  host::StackConfig one_port;
+  one_port.local_port_first = one_port.local_port_last = 61000;
+  ShardPair pair(one_port);
+  auto listener = TcpListener::listen(pair.server_runtime(), pair.server_endpoint(), {});
+  ASSERT_TRUE(listener.has_value());
+  Log server, client;
+  auto accept = [&] {
+    ASSERT_TRUE(pair.server().scheduler().spawn(accept_one(**listener, server)));
+  };
+  auto once = [&] {
+    client.lines.clear();
+    ASSERT_TRUE(pair.client().scheduler().spawn(
+        converse(pair.client_runtime(), pair.to_server(), "hello", client)));
+    pair.run(milliseconds(200));
+  };
+  accept();
+  once();
+  EXPECT_EQ(client.lines.back(), "same");
+  EXPECT_EQ(pair.client().stack().time_wait_count(), 1u);
+  accept();
+  once();
+  EXPECT_EQ(client.lines, (Lines{"connect EADDRNOTAVAIL"}));
+  pair.run(seconds(1));
+  once();
+  EXPECT_EQ(client.lines.back(), "same");
+  EXPECT_EQ(pair.client().stack().counters().time_wait_reused, 1u);
+  listener->reset();
+}
+
 }  // namespace
 }  // namespace fairlead
