@@ -75,7 +75,9 @@ Result<Json> set_admin(const DaemonView& view, const Json& arguments, balance::A
     return fail(Errc::kNoEntry, fmt::format("found no real_server {}; {}", control::in_quotes(name),
                                             names_of_servers(view.statistics)));
   }
-  return Json{{"server", name}, {"admin", control::admin_name(state)}, {"pools", found->front()}};
+  const std::string_view admin = control::admin_name(state);
+  view.logs.admin_event(view.config, fmt::format("server_{}", admin), name);
+  return Json{{"server", name}, {"admin", admin}, {"pools", found->front()}};
 }
 
 void add_show_commands(control::CommandTable& commands, const DaemonView& view) {

@@ -13,6 +13,7 @@ namespace fairlead::app {
 struct DaemonView {
   StatisticsView statistics;
   const control::Config& config;  // the running one
+  SwitchLogs& logs;
   std::function<Result<control::Json>()> reload;
 };
 

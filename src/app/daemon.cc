@@ -89,6 +89,7 @@ Result<void> Daemon::open_control() {
                                                               .logs = *logs_,
                                                               .started = started_},
                                                .config = config_,
+                                               .logs = *logs_,
                                                .reload = [this] { return reloader_->reload(); }}));
   if (!control) return std::unexpected(control.error());
   control_ = std::move(*control);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "app/ask_shards.h"
@@ -113,7 +115,9 @@ Result<void> Reloader::configure_shards(const control::Config& config) {
 }
 
 Result<control::Json> Reloader::refuse(const Error& error) {
-  parts_.log.error("not reloaded, nothing has changed:\n{}", error.to_string());
+  parts_.log.error("{}: not reloaded, nothing has changed:", parts_.file);
+  std::istringstream lines(error.to_string());
+  for (std::string line; std::getline(lines, line);) parts_.log.error("{}", line);
   parts_.logs.configuration_event(parts_.config, "reload_refused", parts_.file, error.to_string());
   return fail(error.code, fmt::format("not reloaded, nothing has changed:\n{}", error.to_string()));
 }

@@ -37,13 +37,23 @@ SwitchLogTargets SwitchLogs::targets(const control::Config& config, size_t shard
 
 void SwitchLogs::configuration_event(const control::Config& config, std::string_view event,
                                      std::string_view file, std::string_view reason) {
-  if (config.event_log.empty()) return;
+  if (auto* events = own_events(config)) events->configuration(event, file, reason);
+}
+
+void SwitchLogs::admin_event(const control::Config& config, std::string_view event,
+                             std::string_view server) {
+  log_.info("{}: {}, by command", event, server);
+  if (auto* events = own_events(config)) events->server_changed("", server, event, "");
+}
+
+control::FileEventLog* SwitchLogs::own_events(const control::Config& config) {
+  if (config.event_log.empty()) return nullptr;
   auto& log = own_events_[config.event_log];
   if (log == nullptr) {
     log = std::make_unique<control::FileEventLog>(writer_.queue(shards_), opened(config.event_log),
                                                   std::nullopt);
   }
-  log->configuration(event, file, reason);
+  return log.get();
 }
 
 l7::AccessLog* SwitchLogs::access_log(const control::VirtualServerConfig& server, size_t shard) {

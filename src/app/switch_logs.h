@@ -35,9 +35,12 @@ class SwitchLogs {
 
   /// Opens all files anew, for logrotate.
   void reopen() { writer_.reopen(); }
-  /// "reloaded" or "reload_refused", in the event log of `config`.
+  // What the daemon itself has to tell in the event log of `config`; once, not once for each shard.
+  /// "reloaded" or "reload_refused".
   void configuration_event(const control::Config& config, std::string_view event,
                            std::string_view file, std::string_view reason);
+  /// "server_enabled", "server_draining" or "server_disabled", by command, in all pools.
+  void admin_event(const control::Config& config, std::string_view event, std::string_view server);
 
   /// Any thread.
   control::LogWriter::Counters counters() const { return writer_.counters(); }
@@ -60,6 +63,8 @@ class SwitchLogs {
   l7::AccessLog* access_log(const control::VirtualServerConfig& server, size_t shard);
   l7::EventLog* events(const std::string& path, size_t shard);
   control::LogFile& opened(const std::string& path);
+  /// nullptr when `config` has no event log.
+  control::FileEventLog* own_events(const control::Config& config);
 
   const size_t shards_;
   Log& log_;

@@ -44,11 +44,13 @@ TEST_F(SwitchLogsTest, EveryShardWritesToTheFilesOfTheConfiguration) {
       targets.events->server_changed("api", "a:1", "server_up", "");
     }
     logs.configuration_event(from, "reloaded", "x.conf", "");
+    logs.admin_event(from, "server_draining", "a:1");
   }
   EXPECT_EQ(std::ranges::count(content("access"), '\n'), 2);
   const std::string events = content("events");
   EXPECT_NE(events.find(R"("event":"server_up","shard":0)"), std::string::npos) << events;
   EXPECT_NE(events.find(R"("event":"server_up","shard":1)"), std::string::npos) << events;
+  EXPECT_NE(events.find(R"("event":"server_draining","server":"a:1"})"), std::string::npos);
   EXPECT_NE(events.find(R"("event":"reloaded","file":"x.conf"})"), std::string::npos) << events;
 }
 

@@ -160,14 +160,11 @@ l7::Timeouts timeouts_of(const control::SwitchTimeouts& from) {
           .close = from.close};
 }
 
-// Connections end in the stack when the switch has let go of them, each with the timeouts of its
-// listener; doc/configuration.md says which of them the stack has.
 host::ListenOptions listen_options_of(const control::Config& config,
                                       const VirtualServerConfig& from) {
   host::ListenOptions out = config.listen;
   out.backlog = from.backlog;
   out.socket.connect_timeout = from.timeouts.synrecv;
-  out.socket.linger_timeout = from.timeouts.finwait;
   return out;
 }
 

@@ -109,7 +109,7 @@ virtual_server 192.0.2.1 443 { protocol tls; match alpn h2 pool beta }
   EXPECT_EQ(check.timeout, seconds(2));
 }
 
-TEST(SwitchOptions, TimeoutsArriveAndThoseOfTheStackAreGivenToIt) {
+TEST(SwitchOptions, TimeoutsArriveAndThatOfTheHandshakeIsGivenToTheStack) {
   const auto options = options_of(server_with(
       "timeout_listen 1s; timeout_synrecv 2s; timeout_synsent 3s; timeout_synack 4s\n"
       "timeout_established 5s; timeout_closewait 6s; timeout_finwait 7s; timeout_lastack 8s\n"
@@ -126,7 +126,6 @@ TEST(SwitchOptions, TimeoutsArriveAndThoseOfTheStackAreGivenToIt) {
   EXPECT_EQ(server.timeouts.timewait, seconds(9));
   EXPECT_EQ(server.timeouts.close, seconds(10));
   EXPECT_EQ(server.tcp.socket.connect_timeout, seconds(2));
-  EXPECT_EQ(server.tcp.socket.linger_timeout, seconds(7));
 }
 
 TEST(SwitchOptions, BoundsAreDividedSoThatTheSharesAddUp) {

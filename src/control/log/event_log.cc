@@ -17,7 +17,7 @@ void append_member(std::string& out, std::string_view name, std::string_view val
 void FileEventLog::server_changed(std::string_view pool, std::string_view server,
                                   std::string_view event, std::string_view reason) {
   std::string line = begin(event);
-  append_member(line, "pool", pool);
+  if (!pool.empty()) append_member(line, "pool", pool);
   append_member(line, "server", server);
   if (!reason.empty()) append_member(line, "reason", reason);
   finish(std::move(line));
