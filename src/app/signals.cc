@@ -17,6 +17,8 @@ Result<Signals> Signals::block() {
     return fail(errc_from_errno(error),
                 fmt::format("can't block signals: {}", std::strerror(error)));
   }
+  // Who reads our stderr may go away; that must not end us.
+  ::signal(SIGPIPE, SIG_IGN);
   UniqueFd fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd) {
     return fail(errc_from_errno(errno),

@@ -16,7 +16,7 @@ namespace fairlead::app {
 
 class Signals {
  public:
-  /// Blocks them in the calling thread. An error has a message.
+  /// Blocks them in the calling thread, and ignores SIGPIPE in the process. An error has a message.
   static Result<Signals> block();
 
   /// Readable when one of them has come.

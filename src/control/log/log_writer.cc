@@ -1,6 +1,7 @@
 #include "control/log/log_writer.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <utility>
@@ -54,6 +55,11 @@ LogWriter::Counters LogWriter::counters() const {
 }
 
 void LogWriter::run(const std::stop_token& stop) {
+  // The reader of a FIFO that goes away is an error of that file (EPIPE), not the end of us.
+  sigset_t broken_pipe;
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
   while (!stop.stop_requested()) {
     bool reopen = false;
     {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -174,6 +175,22 @@ TEST_F(LogWriterTest, AStalledFileCostsLinesButNeverTime) {
   }
   EXPECT_LT(monotonic_now() - begin, LogWriter::kFarewell + seconds(5)) << "it gives up at the end";
   EXPECT_NE(reports().find("its reader takes nothing"), std::string::npos) << reports();
+}
+
+TEST_F(LogWriterTest, AReaderThatGoesAwayCostsLinesAndMayComeBack) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  UniqueFd reader(::open(path("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  LogWriter writer(1, into_reports());
+  LogFile* file = *writer.open(path("pipe"));
+  reader.reset();
+  writer.queue(0).push(*file, "lost\n");
+  ASSERT_TRUE(soon([&] { return writer.counters().lines_failed == 1; }));
+  EXPECT_EQ(reports(), path("pipe") + ": Broken pipe\n");
+  reader = UniqueFd(::open(path("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  writer.queue(0).push(*file, "seen\n");
+  ASSERT_TRUE(soon([&] { return writer.counters().lines_written == 1; }));
+  std::array<char, 16> buffer;
+  EXPECT_EQ(::read(reader.get(), buffer.data(), buffer.size()), 5);
 }
 
 TEST_F(LogWriterTest, LongLinesAreBoundedByTheirBytes) {
