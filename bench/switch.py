@@ -163,14 +163,19 @@ def measure_memory(lab: Lab, contenders: list[Contender]) -> dict[str, float]:
     with IdleClients(lab, direct):
         per_socket = (slab() - before) / 2 / IDLE
     found = {direct.name: 0.0}
+    of_process = {}  # both ways of balancing are one process, whose pools the first one has filled
     for contender in contenders:
         if contender.pid is None:
+            continue
+        if contender.pid in of_process:
+            found[contender.name] = of_process[contender.pid]
             continue
         before = resident(contender.pid), kernel_sockets(lab)
         with IdleClients(lab, contender):
             process = resident(contender.pid) - before[0]
             sockets = kernel_sockets(lab) - before[1]
         found[contender.name] = (process + sockets * per_socket) / 1e6
+        of_process[contender.pid] = found[contender.name]
     return found
 
 

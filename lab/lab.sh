@@ -102,7 +102,7 @@ make_namespace() {
     net.ipv6.conf.{all,default}.accept_dad=0 net.ipv6.conf.{all,default}.accept_ra=0 \
     net.ipv6.conf.{all,default}.router_solicitations=0 \
     net.ipv4.tcp_congestion_control=cubic \
-    net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1 \
+    net.ipv4.ip_local_port_range='1024 60999' net.ipv4.tcp_tw_reuse=1 \
     net.ipv4.tcp_max_syn_backlog=8192 net.core.somaxconn=8192
 }
 

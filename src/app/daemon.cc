@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/control_commands.h"
+#include "app/kernel_ports.h"
 #include "base/random.h"
 
 namespace fairlead::app {
@@ -39,6 +40,10 @@ Result<void> Daemon::open_interfaces() {
   auto interfaces = SteeredInterfaces::attach(config_, hash_seed, monotonic_now());
   if (!interfaces) return std::unexpected(interfaces.error());
   interfaces_ = std::move(*interfaces);
+  if (opens_connections(config_)) {
+    const std::string warning = kernel_ports_warning(local_ports_of(config_));
+    if (!warning.empty()) log_.warning("{}", warning);
+  }
   for (const std::string& name : interfaces_->replaced_leftovers()) {
     log_.warning("interface {}: replaced what a crashed Fairlead had left behind", name);
   }
