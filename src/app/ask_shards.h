@@ -22,7 +22,7 @@ namespace fairlead::app {
 /// in their order. All shards get the same time, which runs from now. ETIMEDOUT or ENOBUFS with a
 /// message that names a shard which does not answer.
 template <typename Shards, typename Question>
-auto ask_shards(const Shards& shards, Question question, Duration timeout)
+auto ask_shards(const Shards& shards, const Question& question, Duration timeout)
     -> Result<std::vector<std::invoke_result_t<Question, decltype(**shards.begin())>>> {
   using Shard = std::remove_reference_t<decltype(**shards.begin())>;
   using Answer = std::invoke_result_t<Question, Shard&>;

@@ -20,8 +20,9 @@ Endpoint free_endpoint() {
   here.sin_family = AF_INET;
   here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof here;
-  ::bind(fd.get(), reinterpret_cast<sockaddr*>(&here), size);
-  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&here), &size);
+  auto* address = reinterpret_cast<sockaddr*>(&here);
+  EXPECT_TRUE(fd && ::bind(fd.get(), address, size) == 0);
+  EXPECT_EQ(::getsockname(fd.get(), address, &size), 0);
   return {IpAddress::v4(INADDR_LOOPBACK), ntohs(here.sin_port)};
 }
 
