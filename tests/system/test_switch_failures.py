@@ -310,6 +310,18 @@ SMUGGLING = {  # RFC 9112 §11.2
 }
 
 
+def test_a_later_request_is_refused_like_a_first_one(web_lab, start_switch):
+    with ScriptedServer(web_lab, 8000, answer(response(b"seen"))) as server:
+        start_switch(virtual_server("balance request", [server.endpoint]))
+        for data in (SMUGGLING["CL.TE"], MALFORMED["a NUL"]):
+            connection = connect(web_lab, FAIRLEAD_PORT)
+            connection.send(GET + b"\r\n" + data)
+            assert read_response(connection)[2] == b"seen"
+            assert read_response(connection)[0] == 400
+            assert connection.receive_to_end() == b""
+        assert server.received() == b""
+
+
 @pytest.fixture(name="seen", scope="module")
 def fixture_seen(web_lab, binaries, tmp_path_factory):
     """A server that remembers, behind a switch for all tests of requests."""
@@ -353,15 +365,3 @@ def test_an_oversized_head_is_a_431_and_no_server_sees_it(web_lab, seen, data):
 
 def test_an_oversized_target_is_a_414_and_no_server_sees_it(web_lab, seen):
     assert_refused(web_lab, seen, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414)
-
-
-def test_a_later_request_is_refused_like_a_first_one(web_lab, start_switch):
-    with ScriptedServer(web_lab, 8000, answer(response(b"seen"))) as server:
-        start_switch(virtual_server("balance request", [server.endpoint]))
-        for data in (SMUGGLING["CL.TE"], MALFORMED["a NUL"]):
-            connection = connect(web_lab, FAIRLEAD_PORT)
-            connection.send(GET + b"\r\n" + data)
-            assert read_response(connection)[2] == b"seen"
-            assert read_response(connection)[0] == 400
-            assert connection.receive_to_end() == b""
-        assert server.received() == b""
