@@ -92,11 +92,13 @@ def test_p2c_keeps_connections_nearly_even(web_lab, start_switch):
 
 def test_lc_prefers_the_server_with_fewer_connections(web_lab, start_switch):
     with ScriptedServer(web_lab, 8000, say_nothing) as busy:
-        start_switch(virtual_server("schedule_lc", [busy.endpoint, B2]))
+        switch = start_switch(virtual_server("schedule_lc", [busy.endpoint, B2]))
         held = connect(web_lab, PORT)
         held.send(request())
         busy.wait_for_connections(1)
-        assert met(web_lab, 5) == ["b2"] * 5
+        for _ in range(5):
+            assert met(web_lab, 1) == ["b2"]
+            wait_until(lambda: switch.servers()[B2.replace(" ", ":")]["active"] == 0)
 
 
 HASHES = {
