@@ -1,7 +1,5 @@
 #include "service/switch/balance/server.h"
 
-#include "base/check.h"
-
 namespace fairlead::balance {
 
 Server::Server(const Options& options)
@@ -9,7 +7,5 @@ Server::Server(const Options& options)
   CHECK(options.weight >= 1);
   CHECK(options.health.rise >= 1 && options.health.fall >= 1);
 }
-
-Server::~Server() { CHECK(active_ == 0); }
 
 }  // namespace fairlead::balance

@@ -3,13 +3,17 @@
 // Belongs to one shard. With several shards each has Servers of its own for the same endpoint:
 // active() counts this shard's connections only, and the owner divides max_connections.
 //
-// A Server outlives its connections: a reload that drops it keeps the object until active() is 0.
+// A reload makes new Servers while connections of the old ones go on. What is counted, and what
+// people have decided, is a server's whichever of its objects a connection holds: they share it
+// (inherit()).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "base/check.h"
 #include "base/time.h"
 #include "service/switch/balance/health_state.h"
 #include "wire/address.h"
@@ -45,8 +49,8 @@ class Server {
   class Connection {
    public:
     explicit Connection(Server& server) : server_(&server) {
-      ++server.active_;
-      ++server.counters_.connections;
+      ++server.shared_->active;
+      ++server.shared_->counters.connections;
     }
     Connection(Connection&& other) noexcept : server_(std::exchange(other.server_, nullptr)) {}
     Connection& operator=(Connection&& other) noexcept {
@@ -54,7 +58,7 @@ class Server {
       return *this;
     }
     ~Connection() {
-      if (server_ != nullptr) --server_->active_;
+      if (server_ != nullptr) --server_->shared_->active;
     }
     Server& server() const { return *server_; }
 
@@ -65,7 +69,6 @@ class Server {
   explicit Server(const Options& options);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
-  ~Server();
 
   /// "192.0.2.1:80", as commands and logs name it.
   const std::string& name() const { return name_; }
@@ -74,35 +77,44 @@ class Server {
   uint32_t max_connections() const { return options_.max_connections; }
   bool backup() const { return options_.backup; }
 
-  AdminState admin() const { return admin_; }
-  void set_admin(AdminState state) { admin_ = state; }
+  AdminState admin() const { return shared_->admin; }
+  void set_admin(AdminState state) { shared_->admin = state; }
   bool up() const { return health_.up(); }
   /// Takes in one health check's outcome. True when up() changed.
   bool report_health(bool ok) { return health_.report(ok); }
 
-  /// Takes over what `before`, the same server in an earlier configuration, has: administrative
-  /// state, health, counters.
+  /// `before` is the same server in an earlier configuration: shares its administrative state,
+  /// connections and counters from now on, and begins with its health.
   void inherit(const Server& before) {
-    admin_ = before.admin_;
+    shared_ = before.shared_;
     if (!before.up()) health_.assume_down();
-    counters_ = before.counters_;
+  }
+  /// The same server, perhaps in another configuration.
+  bool is_same_as(const Server& other) const { return shared_ == other.shared_; }
+
+  uint32_t active() const { return shared_->active; }
+  /// Takes new connections as far as people and health checks are concerned.
+  bool available() const { return admin() == AdminState::kEnabled && up(); }
+  bool full() const {
+    return options_.max_connections != 0 && active() >= options_.max_connections;
   }
 
-  uint32_t active() const { return active_; }
-  /// Takes new connections as far as people and health checks are concerned.
-  bool available() const { return admin_ == AdminState::kEnabled && up(); }
-  bool full() const { return options_.max_connections != 0 && active_ >= options_.max_connections; }
-
-  Counters& counters() { return counters_; }
-  const Counters& counters() const { return counters_; }
+  Counters& counters() { return shared_->counters; }
+  const Counters& counters() const { return shared_->counters; }
 
  private:
+  struct Shared {
+    AdminState admin = AdminState::kEnabled;
+    uint32_t active = 0;
+    Counters counters;
+
+    ~Shared() { CHECK(active == 0); }
+  };
+
   const Options options_;
   const std::string name_;
-  AdminState admin_ = AdminState::kEnabled;
   HealthState health_;
-  uint32_t active_ = 0;
-  Counters counters_;
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
 }  // namespace fairlead::balance

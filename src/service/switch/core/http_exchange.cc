@@ -200,6 +200,7 @@ Task<HttpSession::Answer> HttpSession::pass_answer() {
   TcpSocket& client = session_.client();
   const bool upgrade = shared_.head.upgrade;
   const bool keep_alive = shared_.head.keep_alive && request_.keep_alive;
+  if (!keep_alive) session_.server_will_close();
   const size_t head_size = shared_.head.size;
   BodyFramer framer(shared_.head);
   note_status(shared_.head.status);

@@ -169,7 +169,8 @@ Task<void> HttpSession::refuse(uint16_t status, std::string_view why) {
   const std::string_view text =
       canned_response(status, request_.method == protocol::RequestMethod::kHead);
   session_.leave_server(false);
-  session_.client().write_now({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  session_.record().bytes_to_client +=
+      session_.client().write_now({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   log();
   co_await session_.finish();
 }

@@ -85,6 +85,7 @@ Task<Session::Outcome> Session::connect(FactsSource& source) {
       co_return Outcome::kConnected;
     }
     leave_server(server_is_reusable());
+    server_keeps_ = true;
     link_.emplace(*server);
     record_.server = server->name();
     if (auto idle = shared_.idle.take(*server)) {
@@ -123,7 +124,7 @@ Task<Session::Outcome> Session::connect(FactsSource& source) {
 }
 
 bool Session::server_is_reusable() const {
-  return server_.is_open() && IdleConnections::is_good(server_);
+  return server_.is_open() && server_keeps_ && IdleConnections::is_good(server_);
 }
 
 void Session::leave_server(bool reusable) {

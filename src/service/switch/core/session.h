@@ -62,6 +62,8 @@ class Session : public ListHook<SessionTag> {
   bool server_was_reused() const { return reused_; }
   /// The next request goes there, too.
   void reuse_server() { reused_ = true; }
+  /// It said that it will close the connection.
+  void server_will_close() { server_keeps_ = false; }
   /// Gives it back for others to use, or closes it.
   void leave_server(bool reusable);
   balance::Server* chosen() const { return link_ ? &link_->server() : nullptr; }
@@ -116,6 +118,7 @@ class Session : public ListHook<SessionTag> {
   uint64_t bytes_to_client_ = 0;
   bool half_closed_ = false;
   bool reused_ = false;
+  bool server_keeps_ = true;  // the connection, after the answer
   AccessRecord record_;
 };
 

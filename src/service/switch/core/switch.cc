@@ -180,7 +180,8 @@ size_t Switch::set_admin(std::string_view name, balance::AdminState state) {
 void Switch::end_sessions_of(const balance::Server& server) {
   parts_->shared.idle.forget(server);
   for (Session& session : parts_->shared.sessions) {
-    if (session.chosen() == &server) session.end_by_command();
+    const balance::Server* theirs = session.chosen();
+    if (theirs != nullptr && theirs->is_same_as(server)) session.end_by_command();
   }
 }
 

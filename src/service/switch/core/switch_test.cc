@@ -75,6 +75,15 @@ TEST(Switch, BalanceRequestGivesEachRequestItsServerAndReusesConnections) {
   EXPECT_EQ(world.sut().counters().server_reused, 4u);
 }
 
+TEST(Switch, AConnectionThatItsServerWillCloseIsNotKept) {
+  SwitchWorld world;
+  world.start(per_request({11}));
+  world.serve(11, SwitchWorld::answering(std::string(kHelloAndClose)));
+  for (int i = 0; i < 3; ++i) world.asked(std::string(kGetAndClose));
+  EXPECT_EQ(world.sut().counters().server_connects, 3u);
+  EXPECT_EQ(world.sut().counters().server_reused, 0u);
+}
+
 TEST(Switch, ARequestWhoseReusedConnectionWasClosedGoesToANewOne) {
   SwitchWorld world;
   world.start(per_request({11}));
@@ -339,7 +348,7 @@ TEST(Switch, AReloadKeepsSessionsListenersAndServers) {
   EXPECT_EQ(status_of(world.asked(std::string(kGet), seconds(3))), "204");
 }
 
-TEST(Switch, DisablingAServerEndsItsSessions) {
+TEST(Switch, DisablingAServerEndsItsSessionsAlsoThoseFromBeforeAReload) {
   SwitchWorld world;
   world.start(SwitchWorld::options({11}));
   world.serve(11, SwitchWorld::answering(std::string(kHello)));
@@ -347,6 +356,8 @@ TEST(Switch, DisablingAServerEndsItsSessions) {
   world.spawn(world.ask(std::string(kGet), response));
   world.run(seconds(1));
   EXPECT_EQ(world.sut().session_count(), 1u);
+  ASSERT_TRUE(world.sut().reconfigure(SwitchWorld::options({11})).has_value());
+  EXPECT_EQ(world.sut().servers()[0].active, 1u);
   EXPECT_EQ(world.sut().set_admin("198.51.100.11:80", balance::AdminState::kDisabled), 1u);
   world.run(seconds(1));
   EXPECT_EQ(world.sut().session_count(), 0u);
