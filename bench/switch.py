@@ -3,9 +3,9 @@
 
     bench/switch.py [--binaries build/release] [--repetitions 5] [--quick] [--placement free|apart]
 
-    bench-client: wrk ── veth ── bench-fairlead: one of  Fairlead  :8080, :8090  ── veth ── bench-server1:
-    (1 thread)                   the proxies             HAProxy   :8181                    nginx ×3
-                                 (1 thread each)         nginx     :8282                    (1 worker each)
+    client: wrk ── veth ── fairlead: one of  Fairlead  :8080, :8090  ── veth ── server1:
+    (1 thread)             the proxies       HAProxy   :8181                    nginx ×3
+                           (1 thread each)   nginx     :8282                    (1 worker each)
 
 Fairlead is measured twice: with `balance connection`, its default, and with `balance request`, which
 is what the others do. "direct" is wrk to one of the servers, routed by the kernel past all proxies.
@@ -222,7 +222,8 @@ def placement_of(options) -> str:
 
 def run_in_lab(options, scratch: Path) -> None:
     with ExitStack() as stack:
-        lab = Lab("bench", "on", "--addresses", "3")
+        # Two may run at a time.
+        lab = Lab(f"bs{os.getpid() % 100_000}", "on", "--addresses", "3")
         stack.callback(lab.down)
         backends = Backends(lab, scratch, options.others)
         stack.callback(backends.stop)
