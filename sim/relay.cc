@@ -30,11 +30,9 @@ void Relay::step() {
 void Relay::accept() {
   while (host::Connection* a = listener_->accept()) {
     // The client's port, so that the server can tell whose connection this is.
-    auto b = host_.stack().connect({.remote = server_,
-                                    .source = {},
-                                    .local_port = a->tuple().remote.port,
-                                    .socket = socket_},
-                                   simulator_.now());
+    auto b = host_.stack().connect(
+        {.remote = server_, .source = {}, .local_port = a->tuple().remote.port, .socket = socket_},
+        simulator_.now());
     if (b) {
       pairs_.push_back({.a = a, .b = *b});
     } else {
