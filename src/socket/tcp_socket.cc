@@ -102,6 +102,14 @@ Task<Result<size_t>> TcpSocket::read(MutableByteSpan into) {
   co_return copied;
 }
 
+Task<Result<size_t>> TcpSocket::write(ByteSpan bytes) {
+  while (true) {
+    if (const size_t n = write_now(bytes); n > 0) co_return n;
+    Result<void> room = co_await writable();
+    if (!room) co_return std::unexpected(room.error());
+  }
+}
+
 Task<Result<void>> TcpSocket::write_all(ByteSpan bytes) {
   while (!bytes.empty()) {
     size_t n = write_now(bytes);

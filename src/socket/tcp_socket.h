@@ -109,6 +109,8 @@ class TcpSocket {
   detail::SocketWait writable() { return {*state_, true}; }
   /// As much as there is room for, without waiting.
   size_t write_now(ByteSpan bytes) { return state_->connection.write(bytes); }
+  /// At least one byte, as many as there is room for. Copies. `bytes` is not empty.
+  Task<Result<size_t>> write(ByteSpan bytes);
   Task<Result<void>> write_all(ByteSpan bytes);
   /// Moves unread bytes, `limit` at most, to what `to` sends, as much as there is room for, without
   /// waiting. Bulk data is not copied.

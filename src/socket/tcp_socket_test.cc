@@ -414,6 +414,23 @@ TEST_F(TcpSocketTest, AFullBufferPoolMakesWritersWaitAndNotSpin) {
   EXPECT_TRUE(pair.nothing_left());
 }
 
+TEST_F(TcpSocketTest, WriteTakesWhatThereIsRoomForAndWaitsOnlyWithoutAny) {
+  connect_silent_server();
+  auto task = [](Runtime runtime, host::Stack::ConnectOptions to, Log& log) -> Task<void> {
+    Result<TcpSocket> socket = co_await TcpSocket::connect(runtime, to);
+    const std::vector<uint8_t> bytes(10'000'000);
+    Result<size_t> first = co_await socket->write(bytes);
+    log.add(first && *first > 0 && *first < bytes.size() ? "some" : "all or none");
+    socket->set_deadline(runtime.scheduler.now() + milliseconds(300));
+    while (first) first = co_await socket->write(bytes);
+    log.add("then", first);
+    socket->abort();
+  };
+  spawn_client(task(pair_.client_runtime(), pair_.to_server(), client_));
+  pair_.run(seconds(1));
+  EXPECT_EQ(client_.lines, (Lines{"some", "then ETIMEDOUT"}));
+}
+
 TEST(TcpSocketPorts, APortInTimeWaitServesAgainAfterASecond) {  // RFC 6191 §2
   host::StackConfig one_port;
   one_port.local_port_first = one_port.local_port_last = 61000;
