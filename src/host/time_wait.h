@@ -1,5 +1,5 @@
 // TimeWaitTable: connections that are over but whose last packets may still be under way
-// (RFC 9293 §3.6.1). 96 bytes each instead of a full TCB; all wait equally long, so a queue in
+// (RFC 9293 §3.6.1). 80 bytes each instead of a full TCB; all wait equally long, so a queue in
 // order of entry is in order of expiry.
 //
 // Bound: max_time_wait; at the bound the oldest is ended early and counted.

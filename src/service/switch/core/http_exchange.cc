@@ -35,13 +35,7 @@ void HttpSession::note_status(uint16_t status) {
 Task<HttpSession::Answer> HttpSession::exchange() {
   if (balance::Server* server = session_.chosen()) ++server->counters().requests;
   const bool keep_unread = session_.server_was_reused() && !request_.has_body;
-  if (!co_await send_head(keep_unread)) {
-    session_.leave_server(false);
-    if (head_unread_) co_return Answer::kStale;
-    session_.end("server_aborted");
-    session_.abort();
-    co_return Answer::kOver;
-  }
+  if (!co_await send_head(keep_unread)) co_return co_await no_answer(HeadOutcome::kBroken);
   upload_.emplace(shared_.runtime.scheduler, upload());
   Answer result = co_await answer();
   upload_.reset();

@@ -181,8 +181,7 @@ Task<bool> HttpSession::relay_after_first_request() {
   balance::Server& chosen = *session_.chosen();
   ++chosen.counters().requests;
   if (!co_await send_head(false)) {
-    session_.end("server_aborted");
-    session_.abort();
+    co_await no_answer(HeadOutcome::kBroken);
     log();
     co_return false;
   }
