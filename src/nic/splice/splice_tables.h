@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the splicing programs, the daemon and the in-process seat share: a rule, its key, what is
+ * counted, what is told. Plain C.
+ *
+ * A spliced connection is two rules, one per direction, each found by the 4-tuple of the packets it
+ * applies to:
+ *
+ *     client C ──[C → V]──▶ rule ──[L → D]──▶ server D        V: the address the client connected to
+ *     client C ◀──[V → C]── rule ◀──[D → L]── server D        L: the address we connected from
+ *
+ * The key of the one is the reverse of what the other makes of a packet (fl_splice_reverse_key()).
+ * All multi-byte fields are host order unless called network order; sequence numbers and timestamps
+ * wrap.
+ */
+#pragma once
+
+#include "nic/steering/flow_hash.h"
+
+/* A packet's 4-tuple as it arrives. Ports in network order. The kernel hashes and compares all
+ * bytes: `reserved` is zero. */
+struct fl_splice_key {
+	struct fl_address source;
+	struct fl_address destination;
+	__u16 source_port;
+	__u16 destination_port;
+	__u32 reserved;
+};
+
+/* fl_splice_rule.flags */
+#define FL_SPLICE_V6 0x01         /* IPv6, else IPv4 */
+#define FL_SPLICE_TIMESTAMPS 0x02 /* both ends use them: shift TSval and TSecr */
+#define FL_SPLICE_SACK 0x04       /* both ends use it: shift the blocks */
+
+/* fl_splice_rule.state: how far the connection's end has come. */
+#define FL_SPLICE_PEER_FIN 0x01       /* the other direction has sent its FIN: up to peer_fin_end */
+#define FL_SPLICE_PEER_FIN_ACKED 0x02 /* and this direction has acknowledged it */
+#define FL_SPLICE_RESET 0x04          /* a RST has passed in this direction */
+#define FL_SPLICE_OVER 0x08           /* both FINs acknowledged */
+
+/*
+ * One direction. The first part never changes while packets flow, except for the way out; the last
+ * part is written by whoever translates.
+ */
+struct fl_splice_rule {
+	/* What the packet becomes; ports in network order. */
+	struct fl_address source;
+	struct fl_address destination;
+	__u16 source_port;
+	__u16 destination_port;
+	__u32 seq_offset;      /* added to SEQ */
+	__u32 ack_offset;      /* added to ACK and to both edges of each SACK block */
+	__u32 ts_value_offset; /* added to TSval */
+	__u32 ts_echo_offset;  /* added to TSecr */
+	/* One's-complement differences, new minus old, as RFC 1624's ~m + m' summed over 16-bit words in
+	 * network order and not folded. */
+	__u32 address_sum; /* both addresses: IPv4 header checksum and TCP's pseudo header */
+	__u32 port_sum;    /* both ports */
+	__s8 window_shift; /* > 0: left, saturating at 65535; < 0: right */
+	__u8 flags;
+	__u16 mtu; /* largest IP packet of the way out, bytes */
+	/* The way out. */
+	__u32 interface;            /* index */
+	struct fl_address next_hop; /* the neighbour: the gateway's or the destination's address */
+	/* Whose it is. */
+	__u16 shard;
+	__u16 reserved;
+	__u32 generation; /* of the pair, by its owner: tells an event of an earlier pair of this key */
+	__u64 spliced_at; /* CLOCK_BOOTTIME, ns */
+
+	__u64 packets; /* segments, not super-packets */
+	__u64 bytes;   /* of payload, retransmissions included */
+	__u64 last_at; /* CLOCK_MONOTONIC, ns, coarse: the last packet */
+	__u32 peer_fin_end; /* the sequence number behind the other direction's FIN, in this direction's
+			       acknowledgement space after translation */
+	__u32 state;
+};
+
+/* What becomes of a packet. Counted, one counter each. */
+enum fl_splice_verdict {
+	FL_SPLICE_NO_RULE,    /* no rule: not ours */
+	FL_SPLICE_TRANSLATED, /* sent on */
+	FL_SPLICE_UP_SYN,     /* to the host stack: SYN, alone or with ACK */
+	FL_SPLICE_UP_OPTIONS, /* IPv4 options, IPv6 extension headers */
+	FL_SPLICE_UP_TOO_BIG, /* a segment larger than the way out takes */
+	FL_SPLICE_UP_ICMP,    /* an ICMP error about a spliced connection */
+	FL_SPLICE_DROP_TTL,   /* TTL or hop limit used up */
+	FL_SPLICE_DROP_FRAGMENT,
+	FL_SPLICE_DROP_MALFORMED, /* header or option lengths that contradict the packet's */
+	FL_SPLICE_DROP_NO_WAY,    /* could not be sent: no neighbour, interface gone */
+	FL_SPLICE_VERDICTS,
+};
+
+/* Told by the ring buffer of the rule's shard. Hints: the rules hold the truth. */
+enum fl_splice_event_kind {
+	FL_SPLICE_EVENT_OVER = 1, /* both FINs acknowledged */
+	FL_SPLICE_EVENT_RESET,    /* a RST has passed */
+};
+
+struct fl_splice_event {
+	struct fl_splice_key key; /* of the rule whose packet it was */
+	__u32 generation;
+	__u32 kind; /* enum fl_splice_event_kind */
+};
