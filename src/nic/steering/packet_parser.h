@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "nic/steering/flow_hash.h"
+#include "nic/steering/packet_fields.h"
 
 enum fl_kind {
 	FL_KIND_OTHER,        /* neither of the following, or malformed */
@@ -28,29 +28,11 @@ struct fl_packet {
 	struct fl_endpoint remote;
 };
 
-#define FL_ETH_P_IP 0x0800
-#define FL_ETH_P_IPV6 0x86dd
-
-#define FL_PROTOCOL_HOP_BY_HOP 0
-#define FL_PROTOCOL_ICMP 1
-#define FL_PROTOCOL_TCP 6
-#define FL_PROTOCOL_ROUTING 43
-#define FL_PROTOCOL_FRAGMENT 44
-#define FL_PROTOCOL_ICMPV6 58
-#define FL_PROTOCOL_DESTINATION_OPTIONS 60
-
 /* RFC 8200 section 4.1 names fewer; a packet with more is none of ours. */
 #define FL_MAX_EXTENSION_HEADERS 6
 
-#define FL_INLINE static inline __attribute__((always_inline))
-
 /* Defined by the including file. */
 FL_INLINE int fl_load(void *packet, __u32 offset, void *to, __u32 size);
-
-FL_INLINE __u16 fl_be16(const __u8 *bytes)
-{
-	return (__u16)(bytes[0] << 8 | bytes[1]);
-}
 
 /* Where an IP header leads to. */
 struct fl_ip {
@@ -60,24 +42,6 @@ struct fl_ip {
 	__u8 protocol;
 	__u8 first_fragment;
 };
-
-FL_INLINE struct fl_address fl_address_v4(const __u8 *bytes)
-{
-	struct fl_address address = {};
-	__u8 *to = (__u8 *)address.words;
-
-	to[10] = to[11] = 0xff;
-	__builtin_memcpy(to + 12, bytes, 4);
-	return address;
-}
-
-FL_INLINE struct fl_address fl_address_v6(const __u8 *bytes)
-{
-	struct fl_address address;
-
-	__builtin_memcpy(address.words, bytes, 16);
-	return address;
-}
 
 /* Nonzero: malformed, or a fragment without the upper-layer header. RFC 791 section 3.1. */
 FL_INLINE int fl_parse_ipv4(void *packet, __u32 offset, struct fl_ip *ip)
