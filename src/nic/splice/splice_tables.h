@@ -31,16 +31,21 @@ struct fl_splice_key {
 #define FL_SPLICE_V6 0x01         /* IPv6, else IPv4 */
 #define FL_SPLICE_TIMESTAMPS 0x02 /* both ends use them: shift TSval and TSecr */
 #define FL_SPLICE_SACK 0x04       /* both ends use it: shift the blocks */
+#define FL_SPLICE_FROM_CLIENT 0x08 /* client to server, else server to client */
 
-/* fl_splice_rule.state: how far the connection's end has come. */
+/* fl_splice_rule.state: how far the connection's end has come. Bits are set by atomic or. */
 #define FL_SPLICE_PEER_FIN 0x01       /* the other direction has sent its FIN: up to peer_fin_end */
 #define FL_SPLICE_PEER_FIN_ACKED 0x02 /* and this direction has acknowledged it */
 #define FL_SPLICE_RESET 0x04          /* a RST has passed in this direction */
-#define FL_SPLICE_OVER 0x08           /* both FINs acknowledged */
+#define FL_SPLICE_OVER 0x08           /* both FINs acknowledged: in both rules */
+
+/* fl_splice_rule.window before a packet has passed: any number is within it. */
+#define FL_SPLICE_ANY_WINDOW 0xffffffffu
 
 /*
  * One direction. The first part never changes while packets flow, except for the way out; the last
- * part is written by whoever translates.
+ * part is written by whoever translates, without a lock: when two processors have packets of one
+ * direction at the same instant, a count may be lost.
  */
 struct fl_splice_rule {
 	/* What the packet becomes; ports in network order. */
@@ -52,28 +57,31 @@ struct fl_splice_rule {
 	__u32 ack_offset;      /* added to ACK and to both edges of each SACK block */
 	__u32 ts_value_offset; /* added to TSval */
 	__u32 ts_echo_offset;  /* added to TSecr */
-	/* One's-complement differences, new minus old, as RFC 1624's ~m + m' summed over 16-bit words in
-	 * network order and not folded. */
+	/* One's-complement differences, new minus old, as RFC 1624's ~m + m' summed over 16-bit words as
+	 * they stand in memory, not folded. */
 	__u32 address_sum; /* both addresses: IPv4 header checksum and TCP's pseudo header */
 	__u32 port_sum;    /* both ports */
 	__s8 window_shift; /* > 0: left, saturating at 65535; < 0: right */
 	__u8 flags;
 	__u16 mtu; /* largest IP packet of the way out, bytes */
 	/* The way out. */
-	__u32 interface;            /* index */
-	struct fl_address next_hop; /* the neighbour: the gateway's or the destination's address */
-	/* Whose it is. */
-	__u16 shard;
-	__u16 reserved;
+	__u32 interface;  /* index */
 	__u32 generation; /* of the pair, by its owner: tells an event of an earlier pair of this key */
-	__u64 spliced_at; /* CLOCK_BOOTTIME, ns */
+	struct fl_address next_hop; /* the neighbour: the gateway's or the destination's address */
+	__u64 spliced_at;           /* CLOCK_BOOTTIME, ns */
+	__u16 shard;                /* whose it is */
+	__u8 window_scale;          /* of the sender: its window << this is in bytes */
+	__u8 reserved;
 
+	__u32 state;
 	__u64 packets; /* segments, not super-packets */
 	__u64 bytes;   /* of payload, retransmissions included */
 	__u64 last_at; /* CLOCK_MONOTONIC, ns, coarse: the last packet */
-	__u32 peer_fin_end; /* the sequence number behind the other direction's FIN, in this direction's
-			       acknowledgement space after translation */
-	__u32 state;
+	/* In this direction's acknowledgement space, after translation: */
+	__u32 peer_fin_end; /* the sequence number behind the other direction's FIN */
+	__u32 acked;        /* the last acknowledgement that passed */
+	__u32 window;       /* and the window with it, bytes */
+	__u32 reserved_2;
 };
 
 /* What becomes of a packet. Counted, one counter each. */
@@ -86,19 +94,32 @@ enum fl_splice_verdict {
 	FL_SPLICE_UP_ICMP,    /* an ICMP error about a spliced connection */
 	FL_SPLICE_DROP_TTL,   /* TTL or hop limit used up */
 	FL_SPLICE_DROP_FRAGMENT,
-	FL_SPLICE_DROP_MALFORMED, /* header or option lengths that contradict the packet's */
-	FL_SPLICE_DROP_NO_WAY,    /* could not be sent: no neighbour, interface gone */
+	FL_SPLICE_DROP_MALFORMED, /* header lengths that contradict the packet's */
+	FL_SPLICE_DROP_NO_WAY,    /* could not be sent */
 	FL_SPLICE_VERDICTS,
 };
+
+/* Counted beside the verdicts: events for which the ring buffer had no room. */
+#define FL_SPLICE_EVENTS_LOST FL_SPLICE_VERDICTS
+#define FL_SPLICE_COUNTERS (FL_SPLICE_VERDICTS + 1)
+
+/* Ring buffers, one a shard. */
+#define FL_SPLICE_MAX_SHARDS 256
 
 /* Told by the ring buffer of the rule's shard. Hints: the rules hold the truth. */
 enum fl_splice_event_kind {
 	FL_SPLICE_EVENT_OVER = 1, /* both FINs acknowledged */
 	FL_SPLICE_EVENT_RESET,    /* a RST has passed */
+	FL_SPLICE_EVENT_REUSED,   /* a SYN for a new connection: the finished pair's rules are deleted */
 };
 
 struct fl_splice_event {
 	struct fl_splice_key key; /* of the rule whose packet it was */
 	__u32 generation;
 	__u32 kind; /* enum fl_splice_event_kind */
+	/* What has passed so far in the rule's direction and in the other. */
+	__u64 packets;
+	__u64 bytes;
+	__u64 peer_packets;
+	__u64 peer_bytes;
 };
