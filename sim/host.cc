@@ -32,6 +32,7 @@ Result<port::Path> StaticRouter::resolve(const IpAddress& remote) {
   path.source = *source;
   path.local_mac = mac_of(id_);
   path.next_hop = mac_of(0xff);
+  path.gateway = remote;
   path.mtu = mtu_;
   return path;
 }

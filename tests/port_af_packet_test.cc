@@ -1,6 +1,7 @@
 // AF_PACKET ports on both ends of a veth pair: what one sends, the other receives, with the
 // interfaces' offloads on and off, in both receive modes.
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -242,6 +243,16 @@ TEST(AfPacket, FullReceiveBufferDropsAndCountsEveryLostPacket) {
   const size_t received = receive_payload(*a, kSent * payload.size()).frames;
   EXPECT_GT(a->counters().rx_dropped, 0u);
   EXPECT_EQ(received + a->counters().rx_dropped, kSent);
+}
+
+TEST(AfPacket, PortsSayWhichInterfaceOfTheKernelTheyAre) {
+  FAIRLEAD_REQUIRE_NAMESPACES();
+  NamespacePair namespaces;
+  namespaces.enter_b();
+  const std::unique_ptr<Port> port = open_port({.interface = "fl-b"});
+  ASSERT_TRUE(port);
+  EXPECT_GT(port->info().interface_index, 0);
+  EXPECT_EQ(port->info().interface_index, static_cast<int>(::if_nametoindex("fl-b")));
 }
 
 TEST(AfPacket, MissingInterfaceIsNamedInTheError) {

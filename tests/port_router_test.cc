@@ -76,6 +76,7 @@ TEST_F(NetlinkRouterTest, HostOnTheLinkIsResolvedByTheKernel) {
     EXPECT_EQ(path->source, ip(source));
     EXPECT_EQ(path->local_mac, own_mac_);
     EXPECT_EQ(path->next_hop, peer_mac_);
+    EXPECT_EQ(path->gateway, ip(remote));
     EXPECT_EQ(path->mtu, 1500);
     EXPECT_EQ(path->port_index, 5);
   }
@@ -92,6 +93,7 @@ TEST_F(NetlinkRouterTest, DistantHostIsReachedByTheGatewayOfTheBestRoute) {
        {std::pair{"192.0.2.9", 1400}, {"198.51.100.1", 1500}, {"2001:db8::9", 1500}}) {
     ASSERT_TRUE(becomes(remote, Errc::kOk)) << remote;
     EXPECT_EQ(resolve(remote)->next_hop, peer_mac_);
+    EXPECT_EQ(resolve(remote)->gateway, ip(remote).is_v4() ? ip("10.77.0.1") : ip("fd77::1"));
     EXPECT_EQ(resolve(remote)->mtu, mtu);
   }
   EXPECT_NE(router_->generation(), before);

@@ -13,8 +13,8 @@ constexpr Endpoint kServer{IpAddress::v4(0xC0000202), 80};
 
 class OneNeighbour final : public port::Router {
  public:
-  Result<port::Path> resolve(const IpAddress&) override {
-    return port::Path{.source = kHere, .local_mac = {}, .next_hop = {}};
+  Result<port::Path> resolve(const IpAddress& remote) override {
+    return port::Path{.source = kHere, .local_mac = {}, .next_hop = {}, .gateway = remote};
   }
   std::optional<IpAddress> source_for(const IpAddress&) override { return kHere; }
   uint64_t generation() const override { return 1; }

@@ -145,6 +145,7 @@ PortInfo port_info(const InterfaceInfo& interface) {
   // The kernel wants a super-packet's frame shorter than the driver's limit, or it cuts it itself;
   // 65,535 also keeps the IP packet within its length field.
   return {.name = interface.name,
+          .interface_index = interface.index,
           .mac = interface.mac,
           .mtu = interface.mtu,
           .checksum_offload = true,

@@ -86,13 +86,14 @@ Result<Path> NetlinkRouter::resolve(const IpAddress& remote) {
   if (!way) return fail(way.error().code);
   const Route& route = *way->route;
   const Link& link = *way->link;
-  const Result<MacAddress> next_hop =
-      neighbours_.resolve({route.interface_index, route.gateway.value_or(remote)}, now_);
+  const IpAddress gateway = route.gateway.value_or(remote);
+  const Result<MacAddress> next_hop = neighbours_.resolve({route.interface_index, gateway}, now_);
   if (!next_hop) return fail(next_hop.error().code);
   const uint32_t mtu = route.mtu == 0 ? link.mtu : std::min(route.mtu, link.mtu);
   return Path{.source = way->source,
               .local_mac = link.mac,
               .next_hop = *next_hop,
+              .gateway = gateway,
               .mtu = static_cast<uint16_t>(std::min(mtu, 65535u)),
               .port_index = *link.port_index};
 }

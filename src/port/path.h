@@ -16,6 +16,7 @@ struct Path {
   IpAddress source;      // the local address the route prefers
   MacAddress local_mac;  // Ethernet source
   MacAddress next_hop;   // Ethernet destination
+  IpAddress gateway;     // whose link address that is: a router's, or the destination itself
   uint16_t mtu = 1500;   // largest IP packet on this interface/route, bytes
   uint8_t port_index = 0;
 };

@@ -14,6 +14,7 @@ namespace fairlead::port {
 
 struct PortInfo {
   std::string name;
+  int interface_index = 0;  // the kernel's; 0: it has no such interface (memory, pcap)
   MacAddress mac;
   uint16_t mtu = 1500;            // largest IP packet, bytes
   bool checksum_offload = false;  // takes TxPackets with checksum_partial

@@ -69,6 +69,7 @@ class ShardPair {
       path.source = address(id_);
       path.local_mac = MacAddress{{2, 0, 0, 0, 0, id_}};
       path.next_hop = MacAddress{{2, 0, 0, 0, 0, static_cast<uint8_t>(3 - id_)}};
+      path.gateway = address(static_cast<uint8_t>(3 - id_));
       return path;
     }
     std::optional<IpAddress> source_for(const IpAddress&) override { return address(id_); }

@@ -153,6 +153,7 @@ class SwitchWorld {
       path.source = address;
       path.local_mac = MacAddress{{2, 0, 0, 0, 0, mac_}};
       path.next_hop = MacAddress{{2, 0, 0, 0, 0, 0x77}};
+      path.gateway = remote;
       path.port_index = index;
       return path;
     }
