@@ -194,6 +194,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void on_timer(Time now);
   void on_handshake_timer(Time now);
   void on_keepalive_timer(Time now);
+  /// The peer is silent for too long.
+  void give_up();
   void detect_black_hole(Time now);
   void arm_life_timer(Time now);
 

@@ -19,7 +19,7 @@ constexpr uint16_t kBlackHoleFloorV4 = 552;
 Time Connection::deadline() const {
   Time earliest = std::min(ack_deadline_, life_deadline_);
   if (std::optional<Time> send = sender_.deadline()) earliest = std::min(earliest, *send);
-  return earliest;
+  return std::min(earliest, sender_.gives_up_at(options_->user_timeout));
 }
 
 void Connection::on_timer(Time now) {
@@ -31,8 +31,9 @@ void Connection::on_timer(Time now) {
       ++res.counters.delayed_acks;
     }
   }
+  if (now >= sender_.gives_up_at(options_->user_timeout)) return give_up();
   if (is_established()) {
-    switch (sender_.on_timer(now, options_->user_timeout, res)) {
+    switch (sender_.on_timer(now, res)) {
       case TimerOutcome::kNothing:
         break;
       case TimerOutcome::kTransmit:
@@ -41,10 +42,6 @@ void Connection::on_timer(Time now) {
       case TimerOutcome::kWindowProbe:
         probe_due_ = true;
         break;
-      case TimerOutcome::kTimedOut:
-        ++res.counters.connections_timed_out;
-        stack_.reset_peer(*this);
-        return end(Errc::kTimedOut);
     }
   }
   if (now < life_deadline_) return;
@@ -94,15 +91,17 @@ void Connection::on_handshake_timer(Time now) {
 void Connection::on_keepalive_timer(Time now) {
   Time due = heard_at_ + options_->keepalive_idle;
   if (keepalive_tries_ == 0 && now < due) return arm_life_timer(now);
-  if (keepalive_tries_ >= options_->keepalive_probes) {
-    ++stack_.resources().counters.connections_timed_out;
-    stack_.reset_peer(*this);
-    return end(Errc::kTimedOut);
-  }
+  if (keepalive_tries_ >= options_->keepalive_probes) return give_up();
   ++keepalive_tries_;
   ++stack_.resources().counters.keepalive_probes;
   probe_due_ = true;
   arm_life_timer(now);
+}
+
+void Connection::give_up() {
+  ++stack_.resources().counters.connections_timed_out;
+  stack_.reset_peer(*this);
+  end(Errc::kTimedOut);
 }
 
 void Connection::detect_black_hole(Time now) {

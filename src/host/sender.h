@@ -54,7 +54,7 @@ struct AckOutcome {
   bool room = false;  // the send buffer has room again
 };
 
-enum class TimerOutcome : uint8_t { kNothing, kTransmit, kWindowProbe, kTimedOut };
+enum class TimerOutcome : uint8_t { kNothing, kTransmit, kWindowProbe };
 
 class Sender {
  public:
@@ -126,7 +126,13 @@ class Sender {
   std::optional<Time> deadline() const {
     return timer_ == Timer::kNone ? std::nullopt : std::optional(deadline_);
   }
-  TimerOutcome on_timer(Time now, Duration user_timeout, Resources& res);
+  /// When a peer that answers nothing has had `patience` (RFC 5482); Time::max() while nothing
+  /// waits for its answer.
+  Time gives_up_at(Duration patience) const {
+    const bool waits = flight_ != nullptr || (timer_ == Timer::kPersist && snd_.wnd == 0);
+    return waits ? progress_at_ + patience : Time::max();
+  }
+  TimerOutcome on_timer(Time now, Resources& res);
   /// Arms what the state asks for; call after output is done.
   void rearm(Time now);
   /// RTOs in a row without progress.

@@ -37,7 +37,8 @@ AckOutcome Sender::on_ack(const Segment& segment, std::optional<uint32_t> ts_now
   AckOutcome outcome;
   const bool dsack = sack_ && leads_with_dsack(segment);
   if (dsack) on_dsack(res);
-  // A peer that answers with a closed window is alive (RFC 9293 §3.8.6.1).
+  // A peer that goes on answering with a closed window is alive, however long it takes; one that
+  // does not answer is given up like any other (RFC 9293 §3.8.6.1, RFC 1122 §4.2.2.17).
   if (segment.ack.after(snd_.una) || snd_.wnd == 0) progress_at_ = now;
   if (flight_ == nullptr) return outcome;
 

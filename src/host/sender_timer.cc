@@ -60,7 +60,7 @@ void Sender::rearm(Time now) {
   }
 }
 
-TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
+TimerOutcome Sender::on_timer(Time now, Resources& res) {
   if (timer_ == Timer::kNone || now < deadline_) return TimerOutcome::kNothing;
   // An ACK that came in the same burst as the timeout was late to be noticed has moved the
   // deadline; rearm(), which follows every ACK, says where.
@@ -85,7 +85,6 @@ TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
       ++res.counters.tail_loss_probes;
       return TimerOutcome::kTransmit;
     case Timer::kRetransmit:
-      if (now - progress_at_ >= user_timeout) return TimerOutcome::kTimedOut;
       on_retransmission_timeout(now, res);
       return TimerOutcome::kTransmit;
     case Timer::kPersist:
@@ -93,9 +92,6 @@ TimerOutcome Sender::on_timer(Time now, Duration user_timeout, Resources& res) {
         override_ = true;
         return TimerOutcome::kTransmit;
       }
-      // A peer that goes on answering with a closed window is alive, however long it takes; one
-      // that does not answer is given up like any other (RFC 9293 §3.8.6.1, RFC 1122 4.2.2.17).
-      if (now - progress_at_ >= user_timeout) return TimerOutcome::kTimedOut;
       rtt_.back_off();
       timer_ = Timer::kPersist;
       deadline_ = now + rtt_.rto();
