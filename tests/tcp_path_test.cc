@@ -239,6 +239,28 @@ TEST(TcpTimeWait, OfOurOwnPortIsInUse) {
   EXPECT_EQ(again.error().code, Errc::kAddressInUse);
 }
 
+TEST(TcpTimeWait, LastsAsLongAsTheOptionsOfItsConnectionSay) {
+  ScriptedPeer::Options options;
+  options.socket.time_wait = seconds(5);
+  ScriptedPeer passive(options);
+  close_into_time_wait(passive, kPlain);
+  passive.tick(milliseconds(4990));
+  EXPECT_EQ(passive.stack().time_wait_count(), 1u);
+  passive.tick(milliseconds(20));
+  EXPECT_EQ(passive.stack().time_wait_count(), 0u);
+
+  options.socket.time_wait = minutes(5);
+  ScriptedPeer active(options);
+  active.establish_active(kPlain);
+  active.shutdown();
+  active.deliver(seg().fin().seq(1).ack(2));
+  active.release();
+  active.tick(seconds(299));
+  EXPECT_EQ(active.stack().time_wait_count(), 1u);
+  active.tick(seconds(2));
+  EXPECT_EQ(active.stack().time_wait_count(), 0u);
+}
+
 TEST(TcpTimeWait, AtItsBoundTheOldestGoes) {
   ScriptedPeer::Options options;
   options.stack.max_time_wait = 1;

@@ -58,7 +58,6 @@ void keep_stack(const Config& running, Config& wanted, std::vector<std::string>&
   keep(from.max_connections, to.max_connections, "max_connections", warnings);
   keep(from.max_buffer_bytes, to.max_buffer_bytes, "max_buffer_memory", warnings);
   keep(from.max_time_wait, to.max_time_wait, "max_time_wait", warnings);
-  keep(from.time_wait, to.time_wait, "time_wait", warnings);
   if (running.reserve_local_ports != wanted.reserve_local_ports ||
       from.local_port_first != to.local_port_first || from.local_port_last != to.local_port_last) {
     warnings.emplace_back("local_ports can't change while running; restart for it");

@@ -90,6 +90,13 @@ class TimerWheel {
     return Time(Duration(static_cast<int64_t>(slot->tick) << kTickShift));
   }
 
+  /// Of the timers in the slot that comes up next, the one that came there first; nullptr when
+  /// nothing is armed. Of timers armed for equally long that is the one that fires first.
+  TimerNode* soonest() const {
+    std::optional<Slot> slot = next_slot();
+    return slot ? slots_[slot->level][slot->index].next_ : nullptr;
+  }
+
   /// Disarms every timer whose deadline is at or before `now` and calls fire(TimerNode&) for it.
   /// fire may arm and disarm any timer, also destroy its own node.
   template <typename Fire>

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <map>
 #include <memory>
 #include <random>
@@ -53,6 +54,48 @@ TEST(TimerWheel, FiresNeverEarlyAndAtMostOneTickLate) {
     }
     EXPECT_EQ(outstanding, 0u);
   }
+}
+
+TEST(TimerWheel, TheSoonestIsTheFirstToFireToTheWidthOfItsSlot) {
+  std::mt19937_64 rng(7);
+  Time now{seconds(1000)};
+  TimerWheel wheel(now);
+  EXPECT_EQ(wheel.soonest(), nullptr);
+  std::vector<std::unique_ptr<Timer>> timers;
+  for (int i = 0; i < 500; ++i) {
+    timers.push_back(std::make_unique<Timer>());
+    wheel.arm(*timers.back(), now + nanoseconds(static_cast<int64_t>(rng() % 100'000'000'000)));
+  }
+  auto tick = [](Time t) {
+    return static_cast<uint64_t>(t.time_since_epoch() / TimerWheel::kTick);
+  };
+  for (; wheel.size() > 0; now = *wheel.next_deadline(), wheel.expire(now, [](TimerNode&) {})) {
+    Time first = Time::max();
+    for (const auto& timer : timers) {
+      if (timer->is_armed()) first = std::min(first, timer->armed_for());
+    }
+    // The highest group of 6 bits in which it differs from now is the level of its slot.
+    const uint64_t due = tick(first) + 1;  // rounded up
+    const int level = (63 - std::countl_zero(due ^ tick(now))) / 6;
+    const uint64_t soonest = tick(wheel.soonest()->armed_for()) + 1;
+    EXPECT_EQ(soonest >> 6 * level, due >> 6 * level);
+  }
+}
+
+TEST(TimerWheel, OfThoseArmedForEquallyLongTheSoonestIsTheFirst) {
+  Time now{seconds(1000)};
+  TimerWheel wheel(now);
+  std::vector<Timer> timers(5000);
+  for (size_t i = 0; i < timers.size(); ++i) {
+    if (i >= 100) {
+      EXPECT_EQ(wheel.soonest(), &timers[i - 100]);
+      wheel.disarm(timers[i - 100]);
+    }
+    wheel.arm(timers[i], now + seconds(60));
+    wheel.expire(now += milliseconds(7), [](TimerNode&) {});
+  }
+  while (TimerNode* left = wheel.soonest()) wheel.disarm(*left);
+  EXPECT_EQ(wheel.size(), 0u);
 }
 
 TEST(TimerWheel, ATimerArmedFromItsOwnCallbackFiresAgain) {

@@ -25,6 +25,7 @@ struct SocketOptions {
   Duration user_timeout = minutes(15);      // RFC 5482: unacknowledged this long: ETIMEDOUT
   Duration connect_timeout = seconds(127);  // SYN unanswered this long: ETIMEDOUT
   Duration linger_timeout = seconds(60);    // FIN-WAIT-2 of a released connection (never forever)
+  Duration time_wait = seconds(60);         // 2 MSL; Linux has the same
   uint32_t send_buffer_min = 64 * 1024;     // bytes; the buffer autotunes between the two
   uint32_t send_buffer_max = 4 * 1024 * 1024;
   uint32_t unsent_max = 256 * 1024;  // of these, written and not sent though the peer has room:
@@ -43,13 +44,12 @@ struct ListenOptions {
 
 struct StackConfig {
   size_t max_connections = 1 << 20;  // TCBs; at the bound SYNs are dropped, connect(): ENOBUFS
-  size_t max_time_wait = 1 << 16;  // at the bound the oldest is ended early (RFC 9293 allows none)
-  size_t max_paths = 1 << 18;      // cached destinations; at the bound unused ones are evicted
+  size_t max_time_wait = 1 << 16;    // at the bound the first is ended early (RFC 9293 allows none)
+  size_t max_paths = 1 << 18;        // cached destinations; at the bound unused ones are evicted
   size_t max_buffer_bytes = size_t{1}
                             << 30;    // stream bytes held, both directions, all connections;
                                       // at the bound windows close and writes would block
   size_t max_listeners = 4096;        // listen(): ENOBUFS
-  Duration time_wait = seconds(60);   // 2 MSL; Linux has the same
   uint16_t local_port_first = 61000;  // our outgoing connections (RFC 6056), host order
   uint16_t local_port_last = 65535;
   /// Of a connection about to be opened: will its peer's packets come to this stack? A local port

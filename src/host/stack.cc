@@ -38,7 +38,7 @@ Stack::Stack(const StackConfig& config, port::Router& router, std::span<const po
       connections_(config.max_connections),
       index_(secrets.hash),
       listener_index_(secrets.hash),
-      time_wait_(config.max_time_wait, secrets.hash),
+      time_wait_(config.max_time_wait, secrets.hash, now),
       timers_(now) {
   replies_.reserve(kMaxReplies);
 }
@@ -99,7 +99,7 @@ void Stack::close(Listener* listener) {
 // RFC 6191 §2 from the other side, as tcp_tw_reuse of Linux: with timestamps, a second later than
 // the last segment, nothing of the old connection can be taken for one of the new.
 bool Stack::is_reusable(const TimeWait& entry) const {
-  return entry.timestamps && now_ - (entry.expires - config_.time_wait) >= kReuseAfter;
+  return entry.timestamps && now_ - entry.since() >= kReuseAfter;
 }
 
 Result<uint16_t> Stack::choose_port(FourTuple tuple) {
@@ -288,14 +288,14 @@ void Stack::on_accepted(Connection& c) {
 
 void Stack::enter_time_wait(Connection& c, const Segment& segment) {
   bool recycled = false;
-  TimeWait& entry = time_wait_.insert(c.tuple_, now_ + config_.time_wait, recycled);
+  TimeWait& entry =
+      time_wait_.insert(c.tuple_, {.from = now_, .lasts = c.options_->time_wait}, recycled);
   ++resources_.counters.time_wait_entered;
   if (recycled) ++resources_.counters.time_wait_recycled;
   entry.snd_nxt = c.sender_.vars().nxt;
   entry.rcv_nxt = c.receiver_.nxt();
   entry.timestamps = c.timestamps_;
   entry.ts_recent = c.ts_recent_;
-  entry.ts_offset = c.ts_offset_;
   if (c.receiver_.ack_due()) reply_time_wait(entry, segment, c.receiver_.advertise(c.mss_, false));
   c.sender_.clear(resources_);
   c.set_state(State::kTimeWait);

@@ -125,7 +125,7 @@ bool Stack::on_time_wait_segment(TimeWait& entry, const Segment& segment, Time n
   if (segment.length() > 0 || segment.seq != entry.rcv_nxt) {
     if (allow_challenge_ack()) reply_time_wait(entry, segment, 0);
     if (segment.fin() && segment.end() == entry.rcv_nxt) {
-      time_wait_.restart(entry, now + config_.time_wait);
+      time_wait_.restart(entry, now);
     }
   }
   return true;

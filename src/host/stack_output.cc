@@ -105,8 +105,8 @@ void Stack::reply_time_wait(const TimeWait& entry, const Segment& segment, uint1
   spec.window = window;
   if (entry.timestamps) {
     auto ms = std::chrono::duration_cast<milliseconds>(now_.time_since_epoch()).count();
-    spec.options.timestamps =
-        wire::Timestamps{static_cast<uint32_t>(ms) + entry.ts_offset, entry.ts_recent};
+    spec.options.timestamps = wire::Timestamps{
+        static_cast<uint32_t>(ms) + timestamp_offset(entry.tuple), entry.ts_recent};
   }
   push_reply(spec);
 }

@@ -1,78 +1,89 @@
 // TimeWaitTable: connections that are over but whose last packets may still be under way
-// (RFC 9293 §3.6.1). 80 bytes each instead of a full TCB; all wait equally long, so a queue in
-// order of entry is in order of expiry.
+// (RFC 9293 §3.6.1). 80 bytes each instead of a full TCB. Each rests for as long as its
+// connection's options say, on a timing wheel.
 //
-// Bound: max_time_wait; at the bound the oldest is ended early and counted.
+// Bound: max_time_wait; at the bound the one that would end first is ended early and counted: the
+// oldest when all rest equally long, otherwise first to the width of the wheel's slot.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <optional>
 
-#include "base/intrusive_list.h"
 #include "base/object_pool.h"
 #include "base/seq_num.h"
 #include "base/time.h"
+#include "base/timer_wheel.h"
 #include "host/hash_index.h"
 #include "wire/address.h"
 
 namespace fairlead::host {
 
-struct TimeWaitTag {};
-
-struct TimeWait : ListHook<TimeWaitTag> {
+struct TimeWait : TimerNode {
   FourTuple tuple;
   SeqNum snd_nxt;
   SeqNum rcv_nxt;
   uint32_t ts_recent = 0;
-  uint32_t ts_offset = 0;
   bool timestamps = false;
-  Time expires{};
+
+  /// When it was made, or last restarted.
+  Time since() const { return armed_for() - milliseconds(rest_ms); }
+
+ private:
+  friend class TimeWaitTable;
+  uint32_t rest_ms = 0;
 };
+static_assert(sizeof(TimeWait) == 80);
 
 class TimeWaitTable {
  public:
-  TimeWaitTable(size_t capacity, SipKey secret) : pool_(capacity), index_(secret) {}
+  TimeWaitTable(size_t capacity, SipKey secret, Time start)
+      : pool_(capacity), index_(secret), timers_(start) {}
   ~TimeWaitTable() {
-    while (!queue_.empty()) erase(queue_.front());
+    while (TimerNode* first = timers_.soonest()) erase(entry(*first));
   }
 
   size_t size() const { return pool_.live(); }
   TimeWait* find(const FourTuple& tuple) { return index_.find(tuple); }
 
-  /// A new entry for `tuple`, which must have none; true when the oldest had to go for it.
-  TimeWait& insert(const FourTuple& tuple, Time expires, bool& recycled) {
+  struct Rest {
+    Time from;
+    Duration lasts;  // whole milliseconds count, 49 days at most
+  };
+  /// A new entry for `tuple`, which must have none. `recycled`: another had to go for it.
+  TimeWait& insert(const FourTuple& tuple, Rest rest, bool& recycled) {
     recycled = pool_.live() == pool_.capacity();
-    if (recycled) erase(queue_.front());
-    TimeWait* entry = pool_.create();
-    entry->tuple = tuple;
-    entry->expires = expires;
-    index_.insert(*entry);
-    queue_.push_back(*entry);
-    return *entry;
+    if (recycled) erase(entry(*timers_.soonest()));
+    TimeWait* made = pool_.create();
+    made->tuple = tuple;
+    made->rest_ms = static_cast<uint32_t>(
+        std::clamp<int64_t>(rest.lasts / milliseconds(1), 0, std::numeric_limits<uint32_t>::max()));
+    index_.insert(*made);
+    restart(*made, rest.from);
+    return *made;
   }
-  void restart(TimeWait& entry, Time expires) {
-    entry.expires = expires;
-    queue_.erase(entry);
-    queue_.push_back(entry);
+  /// It rests as long again.
+  void restart(TimeWait& entry, Time from) {
+    timers_.arm(entry, from + milliseconds(entry.rest_ms));
   }
   void erase(TimeWait& entry) {
     index_.erase(entry);
-    queue_.erase(entry);
+    timers_.disarm(entry);
     pool_.destroy(&entry);
   }
   void expire(Time now) {
-    while (!queue_.empty() && queue_.front().expires <= now) erase(queue_.front());
+    timers_.expire(now, [this](TimerNode& node) { erase(entry(node)); });
   }
-  std::optional<Time> next_deadline() const {
-    return queue_.empty() ? std::nullopt : std::optional(queue_.front().expires);
-  }
+  std::optional<Time> next_deadline() const { return timers_.next_deadline(); }
 
  private:
   static const FourTuple& key_of(const TimeWait& entry) { return entry.tuple; }
+  static TimeWait& entry(TimerNode& node) { return static_cast<TimeWait&>(node); }
 
   ObjectPool<TimeWait> pool_;
   HashIndex<TimeWait, FourTuple, key_of> index_;
-  IntrusiveList<TimeWait, TimeWaitTag> queue_;
+  TimerWheel timers_;
 };
 
 }  // namespace fairlead::host

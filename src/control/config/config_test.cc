@@ -17,7 +17,7 @@ TEST(Config, DefaultsAreThoseOfTheParts) {
   EXPECT_EQ(config.control_socket, "/run/fairlead/control.sock");
   EXPECT_EQ(config.log_level, LogLevel::kInfo);
   EXPECT_EQ(config.shards, 1u);
-  EXPECT_EQ(config.stack.time_wait, host::StackConfig{}.time_wait);
+  EXPECT_EQ(config.listen.socket, host::SocketOptions{});
   EXPECT_EQ(config.listen.backlog, host::ListenOptions{}.backlog);
   EXPECT_TRUE(config.echo_servers.empty());
   EXPECT_FALSE(config.reserve_local_ports);
@@ -99,7 +99,7 @@ TEST(Config, TcpOptionsAreRead) {
   EXPECT_EQ(socket.connect_timeout, seconds(3));
   EXPECT_EQ(socket.linger_timeout, seconds(4));
   EXPECT_EQ(config.listen.syn_queue, 77u);
-  EXPECT_EQ(config.stack.time_wait, milliseconds(500));
+  EXPECT_EQ(socket.time_wait, milliseconds(500));
   EXPECT_EQ(config.stack.max_time_wait, 88u);
   EXPECT_TRUE(good("tcp { congestion cubic; keepalive on }").listen.socket.keepalive);
 }

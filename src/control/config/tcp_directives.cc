@@ -95,7 +95,7 @@ constexpr Directive<Config> kTcp[] = {
      .read =
          [](DirectiveInput& in, Config& out) {
            in.arguments.duration("DURATION", {.min = milliseconds(1), .max = minutes(10)},
-                                 out.stack.time_wait);
+                                 out.listen.socket.time_wait);
          }},
     {.keyword = "unsent_buffer",
      .usage = "unsent_buffer SIZE",
