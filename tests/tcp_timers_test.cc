@@ -62,6 +62,48 @@ TEST(TcpUserTimeout, EndsTheConnectionAfterThatLongWithoutAnAnswer) {  // RFC 54
   EXPECT_EQ(peer.stack().buffer_bytes(), 0u);
 }
 
+TEST(TcpUserTimeout, MayBeShorterForTheLastAck) {
+  ScriptedPeer::Options options;
+  options.socket.last_ack_timeout = seconds(5);
+  ScriptedPeer peer(options);
+  peer.establish_passive(kPlain);
+  peer.deliver(seg().fin().seq(1).ack(1));
+  peer.expect(seg().seq(1).ack(2));
+  peer.write(100);
+  peer.tick(seconds(20));
+  peer.expect_state(State::kCloseWait);  // not yet LAST-ACK
+  peer.deliver(seg().seq(2).ack(101));
+  peer.ignore_sent();
+  peer.shutdown();
+  peer.expect(seg().fin().seq(101).ack(2));
+  for (int ms = 200; ms <= 1600; ms *= 2) {
+    peer.expect_after(milliseconds(ms), seg().fin().seq(101).ack(2));
+  }
+  peer.expect_after(seconds(2), seg().rst().seq(102).ack(2));
+  peer.expect_state(State::kClosed);
+  EXPECT_EQ(peer.connection().error(), Errc::kTimedOut);
+  EXPECT_EQ(peer.counters().connections_timed_out, 1u);
+}
+
+TEST(TcpUserTimeout, TheLastAckMayTakeAsLongAsThereIsProgress) {
+  ScriptedPeer::Options options;
+  options.socket.last_ack_timeout = seconds(5);
+  ScriptedPeer peer(options);
+  peer.establish_passive(kPlain);
+  peer.deliver(seg().fin().seq(1).ack(1).win(100));
+  peer.expect(seg().seq(1).ack(2));
+  peer.write(1000);
+  peer.shutdown();
+  for (uint32_t at = 1; at < 1001; at += 100) {
+    peer.tick(seconds(4));
+    peer.deliver(seg().seq(2).ack(at + 100).win(100));
+    peer.expect_state(State::kLastAck);
+  }
+  peer.deliver(seg().seq(2).ack(1002));
+  peer.expect_state(State::kClosed);
+  EXPECT_EQ(peer.connection().error(), Errc::kOk);
+}
+
 TEST(TcpTailLossProbe, RepeatsTheLastSegmentBeforeTheTimeout) {  // RFC 8985 §7
   ScriptedPeer peer;
   peer.establish_passive();

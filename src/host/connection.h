@@ -191,6 +191,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
 
   // connection_timer.cc
   Time deadline() const;
+  /// How long the peer may leave something unacknowledged, in this state.
+  Duration user_timeout() const;
   void on_timer(Time now);
   void on_handshake_timer(Time now);
   void on_keepalive_timer(Time now);

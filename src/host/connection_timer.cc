@@ -19,7 +19,12 @@ constexpr uint16_t kBlackHoleFloorV4 = 552;
 Time Connection::deadline() const {
   Time earliest = std::min(ack_deadline_, life_deadline_);
   if (std::optional<Time> send = sender_.deadline()) earliest = std::min(earliest, *send);
-  return std::min(earliest, sender_.gives_up_at(options_->user_timeout));
+  return std::min(earliest, sender_.gives_up_at(user_timeout()));
+}
+
+Duration Connection::user_timeout() const {
+  const Duration usual = options_->user_timeout;
+  return state_ == State::kLastAck ? std::min(usual, options_->last_ack_timeout) : usual;
 }
 
 void Connection::on_timer(Time now) {
@@ -31,7 +36,7 @@ void Connection::on_timer(Time now) {
       ++res.counters.delayed_acks;
     }
   }
-  if (now >= sender_.gives_up_at(options_->user_timeout)) return give_up();
+  if (now >= sender_.gives_up_at(user_timeout())) return give_up();
   if (is_established()) {
     switch (sender_.on_timer(now, res)) {
       case TimerOutcome::kNothing:
