@@ -135,6 +135,8 @@ class World {
     o.keepalive_interval = seconds(5);
     o.keepalive_probes = 3;
     o.user_timeout = minutes(2);
+    o.last_ack_timeout = seconds(30);
+    o.reset_rest = seconds(10);
     o.connect_timeout = seconds(60);
     o.send_buffer_min = 16 * 1024;
     o.send_buffer_max = 64 * 1024;

@@ -112,5 +112,93 @@ TEST(TcpAbort, OfUnreadBytesLeavesThemReadable) {
   EXPECT_EQ(peer.stack().buffer_bytes(), 0u);
 }
 
+// ---- SocketOptions::reset_rest ----
+
+/// Whether a connection between the same two addresses can be opened.
+Errc open_again(ScriptedPeer& peer) {
+  const SegContext c = peer.to_stack();
+  auto again = peer.stack().connect({.remote = c.source,
+                                     .source = c.destination.address,
+                                     .local_port = c.destination.port,
+                                     .socket = {}},
+                                    peer.now());
+  if (!again) return again.error().code;
+  peer.stack().release(*again);
+  return Errc::kOk;
+}
+
+TEST(TcpResetRest, WithoutItAddressesAreUsedAgainAtOnce) {
+  ScriptedPeer peer;
+  peer.establish_active();
+  peer.abort();
+  peer.release();
+  EXPECT_EQ(open_again(peer), Errc::kOk);
+}
+
+TEST(TcpResetRest, AddressesRestWhicheverSideHasReset) {
+  ScriptedPeer::Options options;
+  options.socket.reset_rest = seconds(10);
+  for (const bool ours : {true, false}) {
+    ScriptedPeer peer(options);
+    peer.establish_active();
+    if (ours) {
+      peer.abort();
+    } else {
+      peer.deliver(seg().rst().seq(1));
+    }
+    peer.expect_state(State::kClosed);
+    peer.release();
+    EXPECT_EQ(peer.stack().connection_count(), 0u);
+    EXPECT_EQ(open_again(peer), Errc::kAddressInUse);
+    peer.tick(milliseconds(9990));
+    EXPECT_EQ(open_again(peer), Errc::kAddressInUse);
+    peer.tick(milliseconds(20));
+    EXPECT_EQ(open_again(peer), Errc::kOk);
+  }
+}
+
+TEST(TcpResetRest, ToThePeerTheConnectionIsClosed) {  // RFC 9293 §3.10.7.1
+  ScriptedPeer::Options options;
+  options.socket.reset_rest = seconds(10);
+  ScriptedPeer peer(options);
+  peer.establish_active();
+  peer.abort();
+  peer.expect(seg().rst().seq(1).ack(1));
+  peer.deliver(seg().seq(1).ack(1).data(10));  // our RST was lost
+  peer.expect(seg().rst().seq(1));
+  EXPECT_EQ(peer.stack().time_wait_count(), 1u);
+}
+
+TEST(TcpResetRest, ThePeerMayConnectAgainAtOnce) {
+  ScriptedPeer::Options options;
+  options.socket.reset_rest = seconds(10);
+  ScriptedPeer peer(options);
+  peer.establish_passive();
+  peer.abort();
+  peer.release();
+  EXPECT_EQ(peer.stack().time_wait_count(), 1u);
+  peer.ignore_sent();
+  peer.establish_passive();
+  EXPECT_EQ(peer.stack().time_wait_count(), 0u);
+}
+
+TEST(TcpResetRest, AnOrderlyEndOrARefusalIsNone) {
+  ScriptedPeer::Options options;
+  options.socket.reset_rest = seconds(10);
+  ScriptedPeer refused(options);
+  refused.connect();
+  refused.deliver(seg().rst().seq(0).ack(1));
+  refused.expect_state(State::kClosed);
+  EXPECT_EQ(refused.stack().time_wait_count(), 0u);
+
+  ScriptedPeer orderly(options);
+  orderly.establish_passive();
+  orderly.deliver(seg().fin().seq(1).ack(1));
+  orderly.shutdown();
+  orderly.deliver(seg().seq(2).ack(2));
+  orderly.expect_state(State::kClosed);
+  EXPECT_EQ(orderly.stack().time_wait_count(), 0u);
+}
+
 }  // namespace
 }  // namespace fairlead::sim

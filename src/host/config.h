@@ -27,7 +27,8 @@ struct SocketOptions {
   Duration connect_timeout = seconds(127);      // SYN unanswered this long: ETIMEDOUT
   Duration linger_timeout = seconds(60);  // FIN-WAIT-2 of a released connection (never forever)
   Duration time_wait = seconds(60);       // 2 MSL; Linux has the same
-  uint32_t send_buffer_min = 64 * 1024;   // bytes; the buffer autotunes between the two
+  Duration reset_rest{};                 // so long after a reset we do not open the addresses again
+  uint32_t send_buffer_min = 64 * 1024;  // bytes; the buffer autotunes between the two
   uint32_t send_buffer_max = 4 * 1024 * 1024;
   uint32_t unsent_max = 256 * 1024;  // of these, written and not sent though the peer has room:
                                      // what the processor's cache still holds when it is sent

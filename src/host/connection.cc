@@ -101,7 +101,10 @@ void Connection::set_state(State state) {
 
 void Connection::end(Errc error) {
   if (done()) return;
-  if (error != Errc::kOk) error_ = error;
+  if (error != Errc::kOk) {
+    error_ = error;
+    if (is_established()) stack_.rest_after_reset(*this);
+  }
   sender_.clear(stack_.resources());
   ack_deadline_ = life_deadline_ = Time::max();
   syn_due_ = probe_due_ = false;

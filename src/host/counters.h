@@ -47,7 +47,7 @@ namespace fairlead::host {
   X(drop_no_connection_slot)                                                         \
   X(drop_no_path) /* no route to the peer, or its link address is being resolved */  \
   X(drop_reply_queue_full)                                                           \
-  X(time_wait_entered)                                                               \
+  X(time_wait_entered)  /* or resting after a reset */                               \
   X(time_wait_recycled) /* ended early: max_time_wait reached */                     \
   X(time_wait_reused)   /* by a new SYN, theirs or ours, RFC 6191 */                 \
   X(resets_sent)                                                                     \

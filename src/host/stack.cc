@@ -286,16 +286,25 @@ void Stack::on_accepted(Connection& c) {
   if (!IntrusiveList<Listener, EventTag>::is_linked(listener)) listener_events_.push_back(listener);
 }
 
-void Stack::enter_time_wait(Connection& c, const Segment& segment) {
+TimeWait& Stack::make_time_wait(const Connection& c, Duration lasts) {
   bool recycled = false;
-  TimeWait& entry =
-      time_wait_.insert(c.tuple_, {.from = now_, .lasts = c.options_->time_wait}, recycled);
+  TimeWait& entry = time_wait_.insert(c.tuple_, {.from = now_, .lasts = lasts}, recycled);
   ++resources_.counters.time_wait_entered;
   if (recycled) ++resources_.counters.time_wait_recycled;
   entry.snd_nxt = c.sender_.vars().nxt;
   entry.rcv_nxt = c.receiver_.nxt();
   entry.timestamps = c.timestamps_;
   entry.ts_recent = c.ts_recent_;
+  return entry;
+}
+
+void Stack::rest_after_reset(const Connection& c) {
+  const Duration lasts = c.options_->reset_rest;
+  if (lasts > Duration::zero()) make_time_wait(c, lasts).after_reset = true;
+}
+
+void Stack::enter_time_wait(Connection& c, const Segment& segment) {
+  TimeWait& entry = make_time_wait(c, c.options_->time_wait);
   if (c.receiver_.ack_due()) reply_time_wait(entry, segment, c.receiver_.advertise(c.mss_, false));
   c.sender_.clear(resources_);
   c.set_state(State::kTimeWait);

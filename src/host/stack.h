@@ -139,6 +139,8 @@ class Stack {
   void reset_peer(Connection& connection);
   void on_state_change(Connection& connection, State from, State to);
   void on_accepted(Connection& connection);
+  /// The connection is being reset, by either side.
+  void rest_after_reset(const Connection& connection);
   void enter_time_wait(Connection& connection, const Segment& segment);
   /// After anything that may have changed what a connection wants: lists, timer, end of life.
   void update(Connection& connection);
@@ -147,6 +149,7 @@ class Stack {
 
   // stack.cc
   const SocketOptions& intern(const SocketOptions& options);
+  TimeWait& make_time_wait(const Connection& connection, Duration lasts);
   Connection* create(const FourTuple& tuple, const SocketOptions& options);
   void detach(Connection& connection);
   void wake_writers();
@@ -161,7 +164,7 @@ class Stack {
   Listener* find_listener(const Endpoint& local) const;
   void on_listener_segment(Listener& listener, const Segment& segment, Time now,
                            std::optional<SeqNum> isn_above);
-  /// True when the segment was dealt with; false: the entry is gone, go on with the SYN.
+  /// True when the segment was dealt with; false: go on as if there were no entry.
   bool on_time_wait_segment(TimeWait& entry, const Segment& segment, Time now);
 
   // stack_output.cc

@@ -108,6 +108,12 @@ void Stack::on_listener_segment(Listener& listener, const Segment& segment, Time
 }
 
 bool Stack::on_time_wait_segment(TimeWait& entry, const Segment& segment, Time now) {
+  if (entry.after_reset) {
+    // CLOSED to its peer, who may open it again: only we do not.
+    const bool opens = segment.syn() && !segment.ack_flag() && !segment.rst();
+    if (opens && find_listener(segment.tuple.local)) time_wait_.erase(entry);
+    return false;
+  }
   // RFC 9293 §3.10.7.4 for TIME-WAIT; RFC 6191 for a new SYN.
   if (segment.rst()) {
     if (segment.seq == entry.rcv_nxt) time_wait_.erase(entry);

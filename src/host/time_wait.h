@@ -1,6 +1,7 @@
 // TimeWaitTable: connections that are over but whose last packets may still be under way
 // (RFC 9293 §3.6.1). 80 bytes each instead of a full TCB. Each rests for as long as its
-// connection's options say, on a timing wheel.
+// connection's options say, on a timing wheel. So may the addresses of one that was reset, for our
+// own sake only: to its peer it is CLOSED.
 //
 // Bound: max_time_wait; at the bound the one that would end first is ended early and counted: the
 // oldest when all rest equally long, otherwise first to the width of the wheel's slot.
@@ -26,6 +27,7 @@ struct TimeWait : TimerNode {
   SeqNum rcv_nxt;
   uint32_t ts_recent = 0;
   bool timestamps = false;
+  bool after_reset = false;
 
   /// When it was made, or last restarted.
   Time since() const { return armed_for() - milliseconds(rest_ms); }
