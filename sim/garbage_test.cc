@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "host/packet_builder.h"
+#include "port/packet_builder.h"
 #include "sim/frame_cutter.h"
 #include "sim/host.h"
 #include "wire/checksum.h"
@@ -32,13 +32,13 @@ class GarbageFlood : public testing::Test {
       packet.payload_count = 1;
       packet.payload_size = static_cast<uint32_t>(payload.size());
     }
-    host::TcpPacketSpec spec;
+    port::TcpPacketSpec spec;
     spec.tuple = {{kPeer, static_cast<uint16_t>(1024 + rng_.below(60000))}, {kUs, 7}};
     spec.seq = seq;
     spec.ack = ack;
     spec.flags = flags;
     spec.window = static_cast<uint16_t>(rng_.next());
-    host::build_tcp_packet(packet, spec);
+    port::build_tcp_packet(packet, spec);
     return cut_frames(packet).front();
   }
   SeqNum any() { return SeqNum(static_cast<uint32_t>(rng_.next())); }

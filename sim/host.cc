@@ -99,6 +99,7 @@ void SimHost::turn() {
     }
     burst_.clear();
   }
+  stack_.end_burst();
   schedule();
 }
 

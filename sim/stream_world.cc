@@ -194,7 +194,7 @@ class World {
     CHECK(listener.has_value());
     if (options_.relay) {
       relay_.emplace(simulator_, *middle_, Endpoint{address(kRelay), kPort},
-                     Endpoint{address(kServer), kPort}, socket_options());
+                     Endpoint{address(kServer), kPort}, socket_options(), options_.splice);
     }
     client_.set_application([this] { step(client_peers_); });
     server_.set_application([this, l = *listener] {
@@ -213,6 +213,10 @@ class World {
     judge(result);
     client_peers_.clear();
     server_peers_.clear();
+    if (relay_) {
+      result.spliced = relay_->splices().begun;
+      result.splices_refused = relay_->splices().refused;
+    }
     relay_.reset();
     return result;
   }
@@ -302,7 +306,8 @@ class World {
     };
     return all(client_peers_) && all(server_peers_) && client_.stack().connection_count() == 0 &&
            server_.stack().connection_count() == 0 &&
-           (!middle_ || (relay_->idle() && middle_->stack().connection_count() == 0));
+           (!middle_ || (relay_->idle() && middle_->stack().connection_count() == 0 &&
+                         middle_->stack().splices().empty()));
   }
   void judge(WorldResult& result) {
     result.hash = simulator_.hash();
@@ -328,17 +333,21 @@ class World {
     look("client", client_peers_);
     look("server", server_peers_);
     if (!result.failure.empty()) {
-      for (SimHost* h : {&client_, &server_}) {
-        result.failure += h == &client_ ? "\nclient:" : "\nserver:";
+      for (SimHost* h : {&client_, &server_, &front()}) {
+        result.failure += h == &client_ ? "\nclient:" : h == &server_ ? "\nserver:" : "\nmiddle:";
         h->stack().counters().for_each([&](std::string_view name, uint64_t value) {
           if (value != 0) result.failure += fmt::format(" {}={}", name, value);
+        });
+        h->stack().splices().counters().for_each([&](std::string_view name, uint64_t value) {
+          if (value != 0) result.failure += fmt::format(" splice_{}={}", name, value);
         });
       }
       return;
     }
     for (SimHost* h : {&client_, &server_, &front()}) {
       if (h->stack().connection_count() != 0 || h->stack().buffer_bytes() != 0 ||
-          h->stack().sent_run_count() != 0) {
+          h->stack().sent_run_count() != 0 || !h->stack().splices().empty() ||
+          h->stack().splicing_count() != 0) {
         result.failure = fmt::format("left over: {} connections, {} buffer bytes, {} runs",
                                      h->stack().connection_count(), h->stack().buffer_bytes(),
                                      h->stack().sent_run_count());

@@ -28,6 +28,7 @@ struct WorldOptions {
   bool ipv6 = false;
   bool segmentation_offload = false;
   bool relay = false;
+  bool splice = false;  // with relay: the two connections become one on the way
   host::CongestionAlgorithm congestion = host::CongestionAlgorithm::kCubic;
   int connections = 1;
   Duration limit = hours(4);  // of virtual time
@@ -41,6 +42,8 @@ struct WorldResult {
   Duration took{};      // virtual
   host::Counters client;
   host::Counters server;
+  uint64_t spliced = 0;  // pairs
+  uint64_t splices_refused = 0;
 };
 
 WorldResult run_world(const WorldOptions& options);

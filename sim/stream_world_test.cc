@@ -64,6 +64,24 @@ TEST(StreamWorld, ARelayForwardsBothStreamsExactly) {
   EXPECT_LE(errors, (last - first + 1) / 10 + 2) << "named errors should be rare";
 }
 
+TEST(StreamWorld, SplicingAtAnyMomentLeavesBothStreamsExact) {
+  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
+  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
+  uint64_t errors = 0, spliced = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    WorldOptions o;
+    o.seed = seed;
+    o.relay = o.splice = true;
+    WorldResult r = run_world(o);
+    errors += static_cast<uint64_t>(r.errors);
+    spliced += r.spliced;
+    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+  }
+  RecordProperty("spliced", static_cast<int>(spliced));
+  EXPECT_LE(errors, (last - first + 1) / 10 + 2) << "named errors should be rare";
+  EXPECT_GE(spliced, (last - first + 1) / 2) << "most pairs should have become one";
+}
+
 TEST(StreamWorld, TwoRunsOfOneSeedAreIdentical) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     WorldOptions o;

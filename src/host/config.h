@@ -51,6 +51,8 @@ struct StackConfig {
   size_t max_buffer_bytes = size_t{1}
                             << 30;    // stream bytes held, both directions, all connections;
                                       // at the bound windows close and writes would block
+  size_t max_splices = 1 << 19;    // splice(): refused
+  size_t max_splices_over = 1 << 16;  // ended, late packets still pass; at the bound the oldest goes
   size_t max_listeners = 4096;        // listen(): ENOBUFS
   uint16_t local_port_first = 61000;  // our outgoing connections (RFC 6056), host order
   uint16_t local_port_last = 65535;

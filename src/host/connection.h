@@ -28,6 +28,7 @@ namespace fairlead::host {
 
 class Stack;
 class Listener;
+class Splicing;
 
 /// RFC 9293 §3.3.2.
 enum class State : uint8_t {
@@ -119,6 +120,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// be itself, for as long as it has room; bulk data is not copied. Returns how many. `to` is of
   /// the same stack.
   size_t forward(Connection& to, size_t limit = SIZE_MAX);
+  /// Unread bytes whose acknowledgement is held back.
+  size_t held() const { return 0; }
   /// Something written, or the FIN, is not acknowledged yet.
   bool unsent_or_unacked() const { return !sender_.all_acknowledged(); }
 
@@ -137,6 +140,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
 
   friend class Stack;
   friend class Listener;
+  friend class Splicing;
   template <typename T>
   friend class fairlead::ObjectPool;
 
@@ -187,6 +191,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// What the SYN of an active open offers; never scaled (RFC 7323 §2.2).
   uint16_t syn_window() const;
   uint32_t timestamp(Time now) const;
+  /// From now on own segments carry this TSval, not a clock's.
+  void follow_timestamps(uint32_t value);
   SendLimits limits() const;
 
   // connection_timer.cc
@@ -211,6 +217,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
 
   Stack& stack_;
   Observer* observer_ = nullptr;
+  Splicing* splicing_ = nullptr;  // has taken it over
   Listener* listener_ = nullptr;  // while in SYN-RECEIVED or waiting to be accepted
   const SocketOptions* options_;
   PathEntry* path_;
@@ -228,6 +235,10 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   uint8_t handshake_tries_ = 0;
   uint8_t keepalive_tries_ = 0;
 
+  uint32_t followed_timestamp_ = 0;
+  uint16_t offered_mss_ = 0;    // in our SYN
+
+  bool follows_timestamps_ : 1 = false;
   bool owned_ : 1 = false;  // by the application
   bool sack_ : 1 = false;
   bool timestamps_ : 1 = false;

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "host/connection.h"
-#include "host/packet_builder.h"
 #include "host/stack.h"
+#include "port/packet_builder.h"
 
 namespace fairlead::host {
 
@@ -30,8 +30,15 @@ uint16_t Connection::syn_window() const {
 
 uint32_t Connection::timestamp(Time now) const {
   // RFC 7323 §5.4: a clock of 1 ms, offset per connection so that it tells nothing.
+  if (follows_timestamps_) return followed_timestamp_;
   auto ms = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
   return static_cast<uint32_t>(ms) + ts_offset_;
+}
+
+void Connection::follow_timestamps(uint32_t value) {
+  if (follows_timestamps_ && static_cast<int32_t>(value - followed_timestamp_) < 0) return;
+  follows_timestamps_ = true;
+  followed_timestamp_ = value;
 }
 
 void Connection::update_mss(Time now) {
@@ -62,7 +69,7 @@ struct Connection::Header {
 };
 
 void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
-  TcpPacketSpec spec;
+  port::TcpPacketSpec spec;
   spec.tuple = tuple_;
   spec.local_mac = path_->path.local_mac;
   spec.next_hop = path_->path.next_hop;
@@ -77,7 +84,7 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
   }
   if (syn) {
     uint32_t mtu = stack_.port_info(path_->path.port_index).mtu;
-    spec.options.mss = static_cast<uint16_t>(mtu - ip_header(tuple_) - kTcpHeader);
+    spec.options.mss = offered_mss_ = static_cast<uint16_t>(mtu - ip_header(tuple_) - kTcpHeader);
     spec.options.sack_permitted = sack_;
     if (window_scaling_) {
       spec.options.window_scale = state_ == State::kSynSent ? own_shift() : receiver_.shift();
@@ -94,7 +101,7 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
   } else {
     spec.window = syn_window();
   }
-  build_tcp_packet(packet, spec);
+  port::build_tcp_packet(packet, spec);
   ++stack_.resources().counters.segments_sent;
 }
 

@@ -8,12 +8,12 @@
 
 #include <cstdint>
 
+#include "base/hash_index.h"
 #include "base/intrusive_list.h"
 #include "base/object_pool.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "host/counters.h"
-#include "host/hash_index.h"
 #include "port/path.h"
 
 namespace fairlead::host {

@@ -161,6 +161,8 @@ uint32_t Receiver::move_to(ByteChain& out, MoveSize wanted, Resources& res) {
   return moved;
 }
 
+void Receiver::take_held(ByteChain&, Resources&) {}
+
 void Receiver::settle(Resources& res) {
   while (borrowed_.size > 0) {
     if (Buffer* taken = res.borrowed.take_front(borrowed_, borrowed_.size)) {
@@ -197,7 +199,7 @@ void Receiver::autotune(Time now, Duration rtt, uint32_t max_limit) {
 }
 
 bool Receiver::window_update_due(uint32_t mss) const {
-  if (fin_received_) return false;
+  if (fin_received_ || frozen_) return false;
   uint32_t room = limit_ > used() ? limit_ - used() : 0;
   SeqNum edge = nxt_ + room;
   if (!edge.after(edge_)) return false;
@@ -214,7 +216,7 @@ uint16_t Receiver::advertise(uint32_t mss, bool syn) {
   SeqNum edge = nxt_ + std::min(room, max_window);
   // Receiver's silly window avoidance: move the edge by a segment or half the buffer, or not at
   // all.
-  if (edge.after(edge_) && static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
+  if (!frozen_ && edge.after(edge_) && static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
     edge_ = edge;
   }
   uint32_t field = std::min(window(), max_window) >> shift;

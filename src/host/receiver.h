@@ -88,6 +88,13 @@ class Receiver {
   bool owes_duplicate_acks() const { return extra_acks_ > 1; }
   bool has_sack() const { return dsack_.has_value() || !reassembly_.empty(); }
 
+  /// From now on the window does not open further: what was offered may come, no more.
+  void freeze_window() { frozen_ = true; }
+  /// Moves the unread bytes whose acknowledgement is held back to `out`; they were never received.
+  void take_held(ByteChain& out, Resources& res);
+  /// No out-of-order data waits.
+  bool in_order() const { return reassembly_.empty(); }
+
   void set_peer_uses_sack(bool on) { peer_uses_sack_ = on; }
 
  private:
@@ -114,6 +121,7 @@ class Receiver {
   uint8_t extra_acks_ = 0;
   uint8_t shift_ = 0;
   bool peer_uses_sack_ : 1 = false;
+  bool frozen_ : 1 = false;  // the advertised edge stays
   bool ack_due_ : 1 = false;
   bool fin_seen_ : 1 = false;  // at fin_seq_, perhaps behind a gap
   bool fin_received_ : 1 = false;

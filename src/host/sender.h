@@ -103,6 +103,8 @@ class Sender {
   bool fin_sent() const { return fin_queued_ && snd_.nxt == end(); }
   uint32_t queued() const { return queue_.size(); }
   bool all_acknowledged() const { return snd_.una == end(); }
+  /// Everything written, and the FIN, has left once.
+  bool all_sent() const { return snd_.nxt == end(); }
 
   // Sending.
   std::optional<Transmission> next(const SendLimits& limits, Time now);

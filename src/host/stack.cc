@@ -39,7 +39,10 @@ Stack::Stack(const StackConfig& config, port::Router& router, std::span<const po
       index_(secrets.hash),
       listener_index_(secrets.hash),
       time_wait_(config.max_time_wait, secrets.hash, now),
-      timers_(now) {
+      timers_(now),
+      splices_({.max_splices = config.max_splices, .max_over = config.max_splices_over}, router,
+               secrets.hash, now),
+      splicing_pool_(config.max_connections) {
   replies_.reserve(kMaxReplies);
 }
 
@@ -52,6 +55,11 @@ Stack::~Stack() {
     if (IntrusiveList<Listener, EventTag>::is_linked(*listener)) listener_events_.erase(*listener);
   }
   for (Connection* c : all) {
+    if (c->splicing_ != nullptr) {
+      Splicing& splicing = *c->splicing_;
+      splicing.abandon();
+      finish(splicing);
+    }
     c->listener_ = nullptr;
     destroy(*c);
   }
@@ -111,7 +119,7 @@ Result<uint16_t> Stack::choose_port(FourTuple tuple) {
   for (uint32_t i = 0; i < range && !(reusable && i >= kPortTries); ++i) {
     tuple.local.port = static_cast<uint16_t>(config_.local_port_first + (start + i) % range);
     if (config_.comes_here && !config_.comes_here(tuple)) continue;
-    if (index_.find(tuple) != nullptr) continue;
+    if (index_.find(tuple) != nullptr || !splices_.give_way(tuple)) continue;
     const TimeWait* waiting = time_wait_.find(tuple);
     if (waiting == nullptr) return tuple.local.port;
     if (!reusable && is_reusable(*waiting)) reusable = tuple.local.port;
@@ -140,7 +148,8 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   }
   if (options.local_port) {
     tuple.local.port = *options.local_port;
-    if (index_.find(tuple) != nullptr || time_wait_.find(tuple) != nullptr) {
+    if (index_.find(tuple) != nullptr || time_wait_.find(tuple) != nullptr ||
+        !splices_.give_way(tuple)) {
       return fail(Errc::kAddressInUse);
     }
   } else {
@@ -166,6 +175,89 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
 void Stack::release(Connection* connection) {
   connection->released();
   update(*connection);
+}
+
+SpliceRefusal Stack::refusal(const Connection& client, const Connection& server) {
+  const std::array<const Connection*, 2> both{&client, &server};
+  for (const Connection* c : both) {
+    if (!c->is_established() || c->done()) return SpliceRefusal::kNotEstablished;
+  }
+  if (client.tuple_.remote.address.is_v4() != server.tuple_.remote.address.is_v4()) {
+    return SpliceRefusal::kFamily;
+  }
+  if (client.timestamps_ != server.timestamps_) return SpliceRefusal::kTimestamps;
+  if (client.sack_ != server.sack_) return SpliceRefusal::kSack;
+  if (client.ecn_ != server.ecn_) return SpliceRefusal::kEcn;
+  if (client.offered_mss_ > server.peer_mss_ || server.offered_mss_ > client.peer_mss_) {
+    return SpliceRefusal::kSegmentSize;
+  }
+  for (const Connection* c : both) {
+    const Connection& other = c == &client ? server : client;
+    if (c->sender_.fin_queued() && !other.fin_received()) return SpliceRefusal::kHalfClosed;
+  }
+  return SpliceRefusal::kNone;
+}
+
+SpliceRefusal Stack::splice(Connection* client, Connection* server,
+                            const nic::SpliceOptions& options) {
+  SpliceRefusal why = refusal(*client, *server);
+  nic::Splice* splice = why == SpliceRefusal::kNone ? splices_.create() : nullptr;
+  if (why == SpliceRefusal::kNone && splice == nullptr) why = SpliceRefusal::kTableFull;
+  if (why != SpliceRefusal::kNone) {
+    ++splice_refusals_[static_cast<size_t>(why)];
+    return why;
+  }
+  splice->options = options;
+  Splicing* splicing =
+      splicing_pool_.create(*this, std::array<Connection*, 2>{client, server}, *splice);
+  CHECK(splicing != nullptr);
+  splicings_due_.push_back(*splicing);
+  return why;
+}
+
+void Stack::describe(nic::Splice& splice, const Connection& client, const Connection& server,
+                     const SplicePoints& points) {
+  const auto offset = [](SeqNum to, SeqNum from) { return static_cast<uint32_t>(to - from); };
+  const auto way = [this](const Connection& c) {
+    const port::Path& path = c.path_->path;
+    return nic::SpliceWay{
+        .interface = static_cast<uint32_t>(ports_[path.port_index].interface_index),
+        .next_hop = path.gateway,
+        .mtu = paths_.mtu(*c.path_, now_)};
+  };
+  const nic::SplicePair pair{.client = client.tuple_,
+                             .server = server.tuple_,
+                             .seq_offset = offset(points.server_out, points.client_in),
+                             .ack_offset = offset(points.server_in, points.client_out),
+                             .ts_value_offset = server.timestamp(now_) - client.ts_recent_,
+                             .ts_echo_offset = server.ts_recent_ - client.timestamp(now_),
+                             .scales = {.announced_by_client = client.send_shift_,
+                                        .announced_to_client = client.receiver_.shift(),
+                                        .announced_by_server = server.send_shift_,
+                                        .announced_to_server = server.receiver_.shift()},
+                             .timestamps = client.timestamps_,
+                             .sack = client.sack_,
+                             .to_server = way(server),
+                             .to_client = way(client),
+                             .generation = static_cast<uint32_t>(rng_.next()),
+                             .spliced_at = static_cast<uint64_t>(now_.time_since_epoch().count())};
+  const nic::SpliceRecords records = nic::records_of(pair);
+  splice.directions[nic::Splice::kUp].tuple = client.tuple_;
+  splice.directions[nic::Splice::kUp].rule = records.from_client.rule;
+  splice.directions[nic::Splice::kDown].tuple = server.tuple_;
+  splice.directions[nic::Splice::kDown].rule = records.from_server.rule;
+}
+
+// One after the other until nothing changes: what one step writes may end another's.
+void Stack::step_splicings() {
+  while (Splicing* splicing = splicings_due_.pop_front()) {
+    if (splicing->step(now_)) finish(*splicing);
+  }
+}
+
+void Stack::finish(Splicing& splicing) {
+  if (IntrusiveList<Splicing, SplicingTag>::is_linked(splicing)) splicings_due_.erase(splicing);
+  splicing_pool_.destroy(&splicing);
 }
 
 void Stack::reset_all() {
@@ -199,6 +291,13 @@ void Stack::settle() {
   }
   borrowers_.clear();
   resources_.borrowed.reset();
+}
+
+void Stack::end_burst() {
+  resources_.counters.drop_forward_unsent += forwards_.size() - forwards_sent_;
+  forwards_.clear();
+  forwards_sent_ = 0;
+  forward_payload_.clear(resources_.chunks);
 }
 
 // ---- life cycle ----
@@ -248,6 +347,9 @@ void Stack::note_changes(Connection& c) {
   const Time deadline = c.done() ? Time::max() : c.deadline();
   if (deadline != Time::max() && (!c.is_armed() || deadline < c.armed_for())) {
     timers_.arm(c, deadline);
+  }
+  if (c.splicing_ != nullptr && !IntrusiveList<Splicing, SplicingTag>::is_linked(*c.splicing_)) {
+    splicings_due_.push_back(*c.splicing_);
   }
   if (c.events_ != 0 && c.owned_ && !IntrusiveList<Connection, EventTag>::is_linked(c)) {
     events_.push_back(c);

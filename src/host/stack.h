@@ -3,15 +3,16 @@
 // Sans-IO: no sockets, no clock reads, no threads. Packets and time go in, packets come out, and an
 // application calls it in between. The loop of a shard:
 //
-//   n = port.receive(burst)              |  stack.settle(); port.release()
+//   n = port.receive(burst)              |  stack.settle()
 //   stack.on_packet(p, now) for each     |  while (more) { more = stack.transmit(out, now);
 //   stack.on_timer(now)                  |                 port.transmit(out.packets()); }
-//   stack.dispatch_events()              |  sleep until next_deadline() or a packet
-//   run the application                  |
+//   stack.dispatch_events()              |  stack.end_burst(); port.release()
+//   run the application                  |  sleep until next_deadline() or a packet
 //
 //   stack.cc         the application's side, events, life cycle of connections
 //   stack_input.cc   packets in: demultiplexing, listeners, TIME-WAIT, ICMP
 //   stack_output.cc  packets out: connections in turn, replies that belong to none
+//   splicing.cc      two connections on their way to becoming one
 #pragma once
 
 #include <array>
@@ -22,6 +23,7 @@
 #include <span>
 #include <vector>
 
+#include "base/hash_index.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "base/siphash.h"
@@ -29,13 +31,14 @@
 #include "host/config.h"
 #include "host/connection.h"
 #include "host/counters.h"
-#include "host/hash_index.h"
 #include "host/listener.h"
-#include "host/packet_builder.h"
 #include "host/path_cache.h"
 #include "host/resources.h"
+#include "host/splicing.h"
 #include "host/time_wait.h"
+#include "nic/splice/splice_table.h"
 #include "port/packet.h"
+#include "port/packet_builder.h"
 #include "port/path.h"
 #include "port/port.h"
 
@@ -69,9 +72,12 @@ class Stack {
   std::optional<Time> next_deadline() const;
   /// Calls observers with what happened since.
   void dispatch_events();
-  /// Ends a receive burst: payload still unread is copied out of its packet. Before
-  /// Port::release().
+  /// Payload still unread is copied out of its packet. Before transmit(): what is acknowledged is
+  /// kept.
   void settle();
+  /// Ends a receive burst, before Port::release(): what was to be sent on out of its packets and
+  /// found no room is dropped.
+  void end_burst();
 
   // The application.
   /// An unspecified address (0.0.0.0, ::) takes connections to any local address of its family.
@@ -93,6 +99,17 @@ class Stack {
   /// bytes are thrown away (RFC 1122 §4.2.2.13). The pointer dies.
   void release(Connection* connection);
 
+  /// Makes one connection of two (splicing.h), at any time after both were established, and takes
+  /// them over: the pointers die. What was received and not read yet is delivered first. Refused:
+  /// nothing has changed, and the reason is counted.
+  SpliceRefusal splice(Connection* client, Connection* server, const nic::SpliceOptions& options);
+  nic::SpliceTable& splices() { return splices_; }
+  const nic::SpliceTable& splices() const { return splices_; }
+  /// By SpliceRefusal.
+  const std::array<uint64_t, kSpliceRefusals>& splice_refusals() const { return splice_refusals_; }
+  /// On their way to a splice.
+  size_t splicing_count() const { return splicing_pool_.live(); }
+
   /// Resets every connection: the machine is going away. Those the application owns end with
   /// ECONNABORTED.
   void reset_all();
@@ -107,6 +124,7 @@ class Stack {
 
  private:
   friend class Connection;
+  friend class Splicing;
 
   static const FourTuple& connection_key(const Connection& c) { return c.tuple_; }
   static const Endpoint& listener_key(const Listener& l) { return l.endpoint_; }
@@ -115,6 +133,8 @@ class Stack {
   static constexpr Duration kReuseAfter = seconds(1);
   /// Segments that belong to no connection object: RST, TIME-WAIT's ACK.
   static constexpr size_t kMaxReplies = 256;
+  /// Segments of splices, per burst.
+  static constexpr size_t kMaxForwards = 1024;
 
   /// So many per second; RFC 5961 §7.
   struct RateLimit {
@@ -147,6 +167,19 @@ class Stack {
   /// Arms its timer and queues its events.
   void note_changes(Connection& connection);
 
+  // For Splicing.
+  /// A packet to be sent on in this burst; nullptr at the bound (counted).
+  port::TxPacket* append_forward();
+  void drop_forward() { forwards_.pop_back(); }
+  /// Keeps the payload of packets to be sent on until the burst ends.
+  void keep_for_forwards(ByteChain&& payload) { forward_payload_.join(std::move(payload)); }
+  struct SplicePoints {
+    SeqNum client_in, client_out, server_in, server_out;
+  };
+  /// Fills the splice's rules.
+  void describe(nic::Splice& splice, const Connection& client, const Connection& server,
+                const SplicePoints& points);
+
   // stack.cc
   const SocketOptions& intern(const SocketOptions& options);
   TimeWait& make_time_wait(const Connection& connection, Duration lasts);
@@ -158,8 +191,13 @@ class Stack {
   bool is_reusable(const TimeWait& entry) const;
   Result<uint16_t> choose_port(FourTuple tuple);
 
+  void step_splicings();
+  void finish(Splicing& splicing);
+  static SpliceRefusal refusal(const Connection& client, const Connection& server);
+
   // stack_input.cc
-  void on_tcp(Segment& segment, Time now);
+  bool on_splice_packet(const port::RxPacket& packet);
+  void on_tcp(Segment& segment, const port::RxPacket& packet, Time now);
   void on_icmp(ByteSpan message, const Segment& carrier, Time now);
   Listener* find_listener(const Endpoint& local) const;
   void on_listener_segment(Listener& listener, const Segment& segment, Time now,
@@ -168,7 +206,7 @@ class Stack {
   bool on_time_wait_segment(TimeWait& entry, const Segment& segment, Time now);
 
   // stack_output.cc
-  void push_reply(const TcpPacketSpec& spec);
+  void push_reply(const port::TcpPacketSpec& spec);
   void reply_time_wait(const TimeWait& entry, const Segment& segment, uint16_t window);
   bool prepare_path(Connection& connection, Time now);
 
@@ -197,7 +235,16 @@ class Stack {
   IntrusiveList<Connection, EventTag> events_;
   IntrusiveList<Listener, EventTag> listener_events_;
   std::vector<Connection*> borrowers_;  // hold payload in packets of this burst
-  std::vector<TcpPacketSpec> replies_;
+  std::vector<port::TcpPacketSpec> replies_;
+
+  nic::SpliceTable splices_;
+  ObjectPool<Splicing> splicing_pool_;
+  IntrusiveList<Splicing, SplicingTag> splicings_due_;
+  std::array<uint64_t, kSpliceRefusals> splice_refusals_{};
+  std::vector<port::TxPacket> forwards_;  // of splices; refer to this burst's packets
+  size_t forwards_sent_ = 0;
+  ByteChain forward_payload_;
+
   RateLimit challenge_acks_;
   RateLimit resets_;
 };

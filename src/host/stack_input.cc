@@ -9,11 +9,12 @@ namespace fairlead::host {
 
 void Stack::on_packet(const port::RxPacket& packet, Time now) {
   now_ = std::max(now_, now);
+  if (!splices_.empty() && on_splice_packet(packet)) return;
   Segment segment;
   ByteSpan icmp;
   switch (parse_frame(packet, segment, icmp, resources_.counters)) {
     case FrameKind::kTcp:
-      return on_tcp(segment, now_);
+      return on_tcp(segment, packet, now_);
     case FrameKind::kIcmp:
       return on_icmp(icmp, segment, now_);
     case FrameKind::kDropped:
@@ -29,6 +30,7 @@ void Stack::on_timer(Time now) {
     update(c);
   });
   time_wait_.expire(now_);
+  splices_.on_timer(now_);
   if (writers_wait_ && has_buffers() && now_ >= writers_wake_at_) wake_writers();
   if (now_ >= path_retry_at_) {
     path_retry_at_ = Time::max();
@@ -37,19 +39,34 @@ void Stack::on_timer(Time now) {
 }
 
 std::optional<Time> Stack::next_deadline() const {
-  if (!output_.empty() || !replies_.empty() || !events_.empty()) return now_;
+  if (!output_.empty() || !replies_.empty() || !events_.empty() || !splicings_due_.empty()) {
+    return now_;
+  }
   std::optional<Time> earliest = timers_.next_deadline();
   auto consider = [&](std::optional<Time> t) {
     if (t && (!earliest || *t < *earliest)) earliest = t;
   };
   consider(time_wait_.next_deadline());
+  consider(splices_.next_deadline());
   if (path_retry_at_ != Time::max()) consider(path_retry_at_);
   if (writers_wait_ && has_buffers()) consider(writers_wake_at_);
   return earliest;
 }
 
-void Stack::on_tcp(Segment& segment, Time now) {
+bool Stack::on_splice_packet(const port::RxPacket& packet) {
+  port::TxPacket* out = append_forward();
+  if (out == nullptr) return splices_.owns(packet);
+  const nic::SpliceTable::Outcome outcome = splices_.on_packet(packet, now_, *out);
+  if (outcome != nic::SpliceTable::Outcome::kSend) drop_forward();
+  return outcome != nic::SpliceTable::Outcome::kNotOurs;
+}
+
+void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
   if (Connection* c = index_.find(segment.tuple)) {
+    if (c->splicing_ != nullptr && c->splicing_->translating()) {
+      Splicing& splicing = *c->splicing_;
+      return splicing.on_segment(*c, segment, packet, now) ? finish(splicing) : update(*c);
+    }
     c->on_segment(segment, now);
     if (c->receiver_.has_borrowed() && !c->borrowing_) {
       c->borrowing_ = true;

@@ -12,8 +12,8 @@ namespace {
 /// How soon to ask the router again while a neighbour's link address is being resolved.
 constexpr Duration kPathRetry = milliseconds(2);
 
-TcpPacketSpec answer_to(const Segment& segment) {
-  TcpPacketSpec spec;
+port::TcpPacketSpec answer_to(const Segment& segment) {
+  port::TcpPacketSpec spec;
   spec.tuple = segment.tuple;
   // Back the way it came: a reply without state asks no router.
   spec.local_mac = segment.local_mac;
@@ -26,9 +26,14 @@ TcpPacketSpec answer_to(const Segment& segment) {
 
 bool Stack::transmit(port::PacketBurst& burst, Time now) {
   now_ = std::max(now_, now);
+  step_splicings();
+  for (; forwards_sent_ < forwards_.size(); ++forwards_sent_) {
+    if (burst.full()) return true;
+    burst.append() = forwards_[forwards_sent_];
+  }
   while (!replies_.empty()) {
     if (burst.full()) return true;
-    build_tcp_packet(burst.append(), replies_.back());
+    port::build_tcp_packet(burst.append(), replies_.back());
     ++resources_.counters.segments_sent;
     replies_.pop_back();
   }
@@ -57,7 +62,16 @@ bool Stack::prepare_path(Connection& c, Time now) {
   return false;
 }
 
-void Stack::push_reply(const TcpPacketSpec& spec) {
+port::TxPacket* Stack::append_forward() {
+  if (forwards_.size() >= kMaxForwards) {
+    ++resources_.counters.drop_forward_queue_full;
+    return nullptr;
+  }
+  forwards_.emplace_back().clear();
+  return &forwards_.back();
+}
+
+void Stack::push_reply(const port::TcpPacketSpec& spec) {
   if (replies_.size() >= kMaxReplies) {
     ++resources_.counters.drop_reply_queue_full;
     return;
@@ -70,7 +84,7 @@ void Stack::reply_reset(const Segment& segment) {
     ++resources_.counters.resets_limited;
     return;
   }
-  TcpPacketSpec spec = answer_to(segment);
+  port::TcpPacketSpec spec = answer_to(segment);
   // RFC 9293 §3.10.7.1
   if (segment.ack_flag()) {
     spec.seq = segment.ack;
@@ -85,7 +99,7 @@ void Stack::reply_reset(const Segment& segment) {
 
 void Stack::reset_peer(Connection& c) {
   if (!paths_.refresh(*c.path_)) return;  // no way to tell; the peer finds out when it sends
-  TcpPacketSpec spec;
+  port::TcpPacketSpec spec;
   spec.tuple = c.tuple_;
   spec.local_mac = c.path_->path.local_mac;
   spec.next_hop = c.path_->path.next_hop;
@@ -98,7 +112,7 @@ void Stack::reset_peer(Connection& c) {
 }
 
 void Stack::reply_time_wait(const TimeWait& entry, const Segment& segment, uint16_t window) {
-  TcpPacketSpec spec = answer_to(segment);
+  port::TcpPacketSpec spec = answer_to(segment);
   spec.seq = entry.snd_nxt;
   spec.ack = entry.rcv_nxt;
   spec.flags = kAck;

@@ -12,11 +12,11 @@
 #include <limits>
 #include <optional>
 
+#include "base/hash_index.h"
 #include "base/object_pool.h"
 #include "base/seq_num.h"
 #include "base/time.h"
 #include "base/timer_wheel.h"
-#include "host/hash_index.h"
 #include "wire/address.h"
 
 namespace fairlead::host {

@@ -72,6 +72,8 @@ bool Shard::turn(Time now) {
   bool busy = run_posted();
   busy |= receive(now);
   transmit(now);
+  stack_.end_burst();
+  for (auto& port : ports_) port->release();
   return busy;
 }
 
@@ -107,7 +109,6 @@ bool Shard::receive(Time now) {
   scheduler_.run_ready(now);
   stack_.dispatch_events();
   stack_.settle();
-  for (auto& port : ports_) port->release();
   return total > 0;
 }
 

@@ -1,4 +1,4 @@
-#include "host/hash_index.h"
+#include "base/hash_index.h"
 
 #include <gtest/gtest.h>
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/seq_num.h"
 #include "port/packet.h"
@@ -9,7 +10,7 @@
 #include "wire/ipv4.h"
 #include "wire/tcp_options.h"
 
-namespace fairlead::host {
+namespace fairlead::port {
 
 struct TcpPacketSpec {
   FourTuple tuple;  // local is the source
@@ -24,8 +25,19 @@ struct TcpPacketSpec {
   wire::TcpOptions options;
 };
 
+/// What to change in a finished packet.
+struct PacketPatch {
+  uint32_t skip_payload = 0;  // bytes to leave out at the front
+  std::optional<SeqNum> ack;  // instead of what it acknowledges; SACK blocks are blanked
+};
+
 /// Fills headers for the payload already in `packet` (payload_size, gso_size). The IP checksum is
 /// complete, the TCP checksum partial (pseudo-header sum), DF is set on IPv4.
-void build_tcp_packet(port::TxPacket& packet, const TcpPacketSpec& spec);
+void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec);
 
-}  // namespace fairlead::host
+/// Changes a packet with one payload span and headers without IP options or extensions. The TCP
+/// checksum is partial afterwards, as if the packet had been built anew: only for packets whose
+/// checksum was verified.
+void patch_tcp_packet(TxPacket& packet, const PacketPatch& patch);
+
+}  // namespace fairlead::port

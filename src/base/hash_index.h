@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/siphash.h"
 
-namespace fairlead::host {
+namespace fairlead {
 
 /// KeyOf(const T&) -> const Key&. Key has no padding and operator==.
 template <typename T, typename Key, const Key& (*KeyOf)(const T&)>
@@ -93,4 +93,4 @@ class HashIndex {
   std::vector<Slot> slots_;
 };
 
-}  // namespace fairlead::host
+}  // namespace fairlead

@@ -1,0 +1,33 @@
+// KernelSeat: the rules that the kernel's programs apply (bpf/splice.bpf.c), for all shards. The
+// calls are the kernel's own and may come from any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/result.h"
+#include "nic/splice/rule.h"
+#include "nic/splice/splice.h"
+
+namespace fairlead::nic {
+
+class KernelSeat {
+ public:
+  virtual ~KernelSeat() = default;
+
+  virtual SpliceSeat seat() const = 0;
+  /// Both rules or neither. ENOBUFS: the table is full. ENOTSUP: the way out is not one this seat
+  /// can send by.
+  virtual Result<void> install(const SpliceRecords& records) = 0;
+  /// Brings the records' counters and state up to date; false: one of the rules is gone.
+  virtual bool read(SpliceRecords& records) = 0;
+  /// read(), and takes both rules out.
+  virtual bool remove(SpliceRecords& records) = 0;
+  /// Calls handle with what was told about the rules of `shard` since.
+  virtual void poll_events(unsigned shard,
+                           const std::function<void(const fl_splice_event&)>& handle) = 0;
+  /// Readable when poll_events(shard) has something.
+  virtual int event_fd(unsigned shard) const = 0;
+};
+
+}  // namespace fairlead::nic

@@ -1,0 +1,409 @@
+#include "nic/splice/splice_table.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "nic/splice/splice_rule.h"
+#include "nic/splice/splice_track.h"
+#include "port/packet_builder.h"
+#include "wire/ethernet.h"
+#include "wire/ipv6.h"
+#include "wire/tcp.h"
+
+namespace fairlead::nic {
+
+std::string_view splice_end_name(SpliceEnd end) {
+  switch (end) {
+    case SpliceEnd::kClosed:
+      return "closed";
+    case SpliceEnd::kResetByClient:
+      return "reset by client";
+    case SpliceEnd::kResetByServer:
+      return "reset by server";
+    case SpliceEnd::kIdle:
+      return "idle";
+    case SpliceEnd::kReused:
+      return "reused";
+    case SpliceEnd::kRemoved:
+      return "removed";
+  }
+  check_failed("SpliceEnd has a name", __FILE__, __LINE__);
+}
+
+std::string_view splice_seat_name(SpliceSeat seat) {
+  switch (seat) {
+    case SpliceSeat::kUser:
+      return "user";
+    case SpliceSeat::kTc:
+      return "tc";
+    case SpliceSeat::kXdp:
+      return "xdp";
+  }
+  check_failed("SpliceSeat has a name", __FILE__, __LINE__);
+}
+
+namespace {
+
+constexpr size_t kEthernet = 14;
+
+/// The IP packet in a frame.
+ByteSpan ip_of(ByteSpan frame) {
+  return frame.size() > kEthernet ? frame.subspan(kEthernet) : ByteSpan();
+}
+
+uint64_t nanoseconds(Time at) { return static_cast<uint64_t>(at.time_since_epoch().count()); }
+
+}  // namespace
+
+SpliceTable::SpliceTable(const Bounds& bounds, port::Router& router, SipKey secret, Time now)
+    : bounds_(bounds), router_(router), pool_(bounds.max_splices), index_(secret), timers_(now) {}
+
+SpliceTable::~SpliceTable() {
+  std::vector<Splice*> all;
+  index_.for_each([&](Direction& d) {
+    if (d.way == Splice::kUp) all.push_back(d.splice);
+  });
+  // What runs in the kernel goes on without us.
+  kernel_ = nullptr;
+  for (Splice* splice : all) remove(*splice, SpliceEnd::kRemoved);
+}
+
+Splice* SpliceTable::create() {
+  Splice* splice = pool_.create();
+  if (splice == nullptr) return nullptr;
+  for (const Splice::Way way : {Splice::kUp, Splice::kDown}) {
+    splice->directions[way].splice = splice;
+    splice->directions[way].way = way;
+  }
+  return splice;
+}
+
+void SpliceTable::open(Splice& splice, Time now) {
+  for (Direction& direction : splice.directions) index_.insert(direction);
+  splice.spliced_at = now;
+  ++counters_.opened;
+  if (splice.is_over() || splice.is_reset()) return note_end(splice, now);
+  timers_.arm(splice, now + splice.options.idle_timeout);
+  sink_if_due(splice);
+}
+
+void SpliceTable::report(Splice& splice, SpliceEnd end) {
+  if (splice.options.observer == nullptr) return;
+  const auto flow = flows(splice);
+  splice.options.observer->on_splice_end({.client = splice.client(),
+                                          .server = splice.server(),
+                                          .up = flow[Splice::kUp],
+                                          .down = flow[Splice::kDown],
+                                          .end = end});
+}
+
+void SpliceTable::remove(Splice& splice, SpliceEnd end) {
+  surface(splice);
+  for (Direction& direction : splice.directions) index_.erase(direction);
+  timers_.disarm(splice);
+  if (IntrusiveList<Splice, OverTag>::is_linked(splice)) {
+    over_.erase(splice);
+    --over_count_;
+  } else {
+    report(splice, end);
+  }
+  ++counters_.ended;
+  pool_.destroy(&splice);
+}
+
+bool SpliceTable::give_way(const FourTuple& tuple) {
+  Direction* direction = find(tuple);
+  if (direction == nullptr) return true;
+  Splice& splice = *direction->splice;
+  if (!splice.is_over()) return false;
+  ++counters_.over_reused;
+  remove(splice, SpliceEnd::kClosed);
+  return true;
+}
+
+// ---- packets ----
+
+SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time now,
+                                            port::TxPacket& out) {
+  const ByteSpan ip = ip_of(packet.frame);
+  const std::optional<fl_splice_key> key = nic::key_of(ip);
+  if (!key) return Outcome::kNotOurs;
+  Direction* direction = find(tuple_of(*key));
+  if (direction == nullptr) return Outcome::kNotOurs;
+  Splice& splice = *direction->splice;
+  const uint8_t flags = ip[(ip[0] >> 4 == 6 ? FL_IPV6_HEADER : FL_IPV4_HEADER) + 13];
+  const bool finished = splice.is_over() || splice.is_reset();
+  if ((flags & (FL_TCP_SYN | FL_TCP_ACK)) == FL_TCP_SYN && finished) {
+    ++counters_.over_reused;
+    remove(splice, SpliceEnd::kReused);
+    return Outcome::kNotOurs;
+  }
+  // The end must be seen where the rest of it will be.
+  if ((flags & (FL_TCP_FIN | FL_TCP_RST)) != 0) surface(splice);
+  if (!translate(*direction, packet, now, out)) return Outcome::kDropped;
+  if (splice.state() != 0) {
+    note_end(splice, now);
+  } else {
+    sink_if_due(splice);
+  }
+  return Outcome::kSend;
+}
+
+bool SpliceTable::owns(const port::RxPacket& packet) const {
+  const std::optional<fl_splice_key> key = nic::key_of(ip_of(packet.frame));
+  return key && find(tuple_of(*key)) != nullptr;
+}
+
+bool SpliceTable::find_way(Direction& direction) {
+  if (direction.path_generation == router_.generation()) return true;
+  const Direction& out = direction.splice->other(direction);
+  Result<port::Path> path = router_.resolve(out.tuple.remote.address);
+  if (!path) return false;
+  direction.path = *path;
+  direction.path_generation = router_.generation();
+  direction.rule.mtu = path->mtu;
+  return true;
+}
+
+bool SpliceTable::translate(Direction& direction, const port::RxPacket& packet, Time now,
+                            port::TxPacket& out) {
+  const ByteSpan ip = ip_of(packet.frame);
+  const size_t copied = std::min(ip.size(), out.header.size() - kEthernet);
+  if (!find_way(direction)) return ++counters_.drop_no_path, false;
+  const MutableByteSpan headers = MutableByteSpan(out.header).subspan(kEthernet, copied);
+  std::ranges::copy(ip.first(copied), headers.begin());
+  const bool partial = packet.checksum == port::ChecksumState::kPartial || packet.gso_size > 0;
+  const SpliceOutcome outcome = nic::translate(direction.rule, headers,
+                                               {.size = static_cast<uint32_t>(ip.size()),
+                                                .gso_size = packet.gso_size,
+                                                .checksum_partial = partial});
+  if (outcome.verdict == FL_SPLICE_UP_SYN) return answer_syn(direction, packet, out);
+  if (outcome.verdict != FL_SPLICE_TRANSLATED) {
+    ++(outcome.verdict == FL_SPLICE_DROP_TTL     ? counters_.drop_ttl
+       : outcome.verdict == FL_SPLICE_UP_TOO_BIG ? counters_.too_big_answered
+                                                 : counters_.drop_malformed);
+    return false;
+  }
+  const size_t ip_header = ip[0] >> 4 == 6 ? FL_IPV6_HEADER : FL_IPV4_HEADER;
+  const uint8_t* tcp = headers.data() + ip_header;
+  const size_t header_size = ip_header + static_cast<size_t>(tcp[12] >> 4) * 4;
+  std::ranges::copy(direction.path.next_hop.bytes, out.header.begin());
+  std::ranges::copy(direction.path.local_mac.bytes, out.header.begin() + 6);
+  std::ranges::copy(packet.frame.subspan(12, 2), out.header.begin() + 12);
+  out.header_size = static_cast<uint16_t>(kEthernet + header_size);
+  out.l4_offset = static_cast<uint16_t>(kEthernet + ip_header);
+  out.checksum_partial = partial;
+  out.ipv6 = ip_header == FL_IPV6_HEADER;
+  out.port_index = direction.path.port_index;
+  if (outcome.segment.payload > 0) {
+    out.payload[0] = ip.subspan(header_size, outcome.segment.payload);
+    out.payload_count = 1;
+    out.payload_size = outcome.segment.payload;
+    if (outcome.segment.packets > 1) out.gso_size = packet.gso_size;
+    out.ecn = out.gso_size > 0 && (outcome.segment.flags & wire::tcp_flag::kCwr) != 0;
+  }
+  ++counters_.translated;
+  if (fl_splice_count(&direction.rule, &outcome.segment, nanoseconds(now))) {
+    fl_splice_track(&direction.rule, &direction.splice->other(direction).rule, &outcome.segment);
+  }
+  return true;
+}
+
+// A SYN-ACK comes again when the ACK that answered it was lost. A SYN comes from an end that has
+// forgotten the connection: the ACK makes it say so, by a RST that the other end believes (RFC 9293
+// §3.5.1, RFC 5961 §4.2).
+bool SpliceTable::answer_syn(Direction& direction, const port::RxPacket& packet,
+                             port::TxPacket& out) {
+  const auto frame = wire::EthernetView::checked(packet.frame);
+  const ByteSpan ip = ip_of(packet.frame);
+  const auto tcp = wire::TcpView::checked(
+      ip.subspan(ip[0] >> 4 == 6 ? sizeof(wire::Ipv6Header) : sizeof(wire::Ipv4Header)));
+  if (!frame || !tcp) return ++counters_.drop_malformed, false;
+  port::TcpPacketSpec spec;
+  spec.tuple = direction.tuple;
+  spec.local_mac = frame->destination();
+  spec.next_hop = frame->source();
+  spec.port_index = packet.port_index;
+  spec.flags = wire::tcp_flag::kAck;
+  const SpliceRecords kernels = in_kernel(*direction.splice);
+  const fl_splice_rule& own = current_rule(direction, kernels);
+  const Direction& other = direction.splice->other(direction);
+  if ((tcp->header().flags & wire::tcp_flag::kAck) != 0) {
+    spec.seq = tcp->ack();
+    spec.ack = tcp->seq() + 1;
+  } else {
+    const fl_splice_rule& peer = current_rule(other, kernels);
+    spec.seq = SeqNum(own.acked - own.ack_offset);
+    spec.ack = SeqNum(peer.acked);
+  }
+  // Scaled as what it is an answer to will have it: half of what 16 bits say, whatever the shift.
+  spec.window = 0x8000;
+  const auto options = wire::TcpOptions::parse(tcp->options());
+  if (options.timestamps && (direction.rule.flags & FL_SPLICE_TIMESTAMPS) != 0) {
+    spec.options.timestamps = wire::Timestamps{options.timestamps->echo, options.timestamps->value};
+  }
+  port::build_tcp_packet(out, spec);
+  ++counters_.syns_answered;
+  return true;
+}
+
+// ---- the kernel's seat ----
+
+void SpliceTable::sink_if_due(Splice& splice) {
+  if (kernel_ == nullptr || splice.seat != SpliceSeat::kUser || splice.stays) return;
+  if (splice.state() != 0) return;
+  const fl_splice_rule& up = splice.directions[Splice::kUp].rule;
+  const fl_splice_rule& down = splice.directions[Splice::kDown].rule;
+  if (up.packets + down.packets < splice.options.sink_after_packets &&
+      up.bytes + down.bytes < splice.options.sink_after_bytes) {
+    return;
+  }
+  for (Direction& direction : splice.directions) {
+    if (!find_way(direction)) return;
+  }
+  if (!kernel_->install(records(splice))) {
+    ++counters_.sink_refused;
+    splice.stays = true;
+    return;
+  }
+  // What was counted here is in the kernel's copy now.
+  for (Direction& direction : splice.directions) direction.rule.packets = direction.rule.bytes = 0;
+  splice.seat = kernel_->seat();
+  ++counters_.sunk;
+}
+
+void SpliceTable::surface(Splice& splice) {
+  if (splice.seat == SpliceSeat::kUser || kernel_ == nullptr) return;
+  SpliceRecords kernels = records(splice);
+  kernel_->remove(kernels);
+  splice.seat = SpliceSeat::kUser;
+  splice.stays = true;
+  take_counts(splice, kernels);
+}
+
+void SpliceTable::take_counts(Splice& splice, const SpliceRecords& records) {
+  for (Direction& direction : splice.directions) {
+    const fl_splice_rule& from =
+        direction.way == Splice::kUp ? records.from_client.rule : records.from_server.rule;
+    fl_splice_rule& to = direction.rule;
+    to.packets += from.packets;
+    to.bytes += from.bytes;
+    to.last_at = std::max(to.last_at, from.last_at);
+    to.state |= from.state;
+    to.peer_fin_end = from.peer_fin_end;
+    to.acked = from.acked;
+    to.window = from.window;
+  }
+}
+
+SpliceRecords SpliceTable::records(const Splice& splice) {
+  return {.from_client = {.key = nic::key_of(splice.client()),
+                          .rule = splice.directions[Splice::kUp].rule},
+          .from_server = {.key = nic::key_of(splice.server()),
+                          .rule = splice.directions[Splice::kDown].rule}};
+}
+
+void SpliceTable::on_event(const fl_splice_event& event, Time now) {
+  Direction* direction = find(tuple_of(event.key));
+  if (direction == nullptr || direction->rule.generation != event.generation) return;
+  Splice& splice = *direction->splice;
+  surface(splice);
+  if (event.kind == FL_SPLICE_EVENT_REUSED) {
+    // The program has taken the rules out; their counts are in the event.
+    direction->rule.packets += event.packets;
+    direction->rule.bytes += event.bytes;
+    Direction& peer = splice.other(*direction);
+    peer.rule.packets += event.peer_packets;
+    peer.rule.bytes += event.peer_bytes;
+    return remove(splice, SpliceEnd::kReused);
+  }
+  note_end(splice, now);
+}
+
+// ---- the end ----
+
+SpliceEnd SpliceTable::end_of(const Splice& splice) const {
+  if (splice.is_over()) return SpliceEnd::kClosed;
+  const bool client = (splice.directions[Splice::kUp].rule.state & FL_SPLICE_RESET) != 0;
+  return client ? SpliceEnd::kResetByClient : SpliceEnd::kResetByServer;
+}
+
+void SpliceTable::note_end(Splice& splice, Time now) {
+  if (splice.is_over()) {
+    if (IntrusiveList<Splice, OverTag>::is_linked(splice)) return;
+    report(splice, SpliceEnd::kClosed);
+    over_.push_back(splice);
+    timers_.arm(splice, now + splice.options.time_wait);
+    if (++over_count_ <= bounds_.max_over) return;
+    ++counters_.over_recycled;
+    return remove(over_.front(), SpliceEnd::kClosed);
+  }
+  if (!splice.is_reset() || splice.reset_noted) return;
+  splice.reset_noted = true;
+  for (Direction& direction : splice.directions) {
+    direction.packets_at_reset = direction.rule.packets;
+  }
+  timers_.arm(splice, now + splice.options.close_timeout);
+}
+
+void SpliceTable::on_timer(Time now) {
+  timers_.expire(
+      now, [this, now](TimerNode& node) { on_splice_timer(static_cast<Splice&>(node), now); });
+}
+
+void SpliceTable::on_splice_timer(Splice& splice, Time now) {
+  if (splice.is_over()) return remove(splice, SpliceEnd::kClosed);
+  if (splice.reset_noted) {
+    const bool silent = std::ranges::all_of(
+        splice.directions, [](const Direction& d) { return d.rule.packets == d.packets_at_reset; });
+    if (silent) return remove(splice, end_of(splice));
+    // Whom the RST was for has not believed it.
+    ++counters_.resets_doubted;
+    splice.reset_noted = false;
+    for (Direction& direction : splice.directions)
+      direction.rule.state &= ~uint32_t{FL_SPLICE_RESET};
+  }
+  const Time idle_at = last_packet(splice) + splice.options.idle_timeout;
+  if (idle_at <= now) return remove(splice, SpliceEnd::kIdle);
+  timers_.arm(splice, idle_at);
+}
+
+// ---- for people ----
+
+std::array<SpliceFlow, 2> SpliceTable::flows(const Splice& splice) const {
+  const fl_splice_rule& up = splice.directions[Splice::kUp].rule;
+  const fl_splice_rule& down = splice.directions[Splice::kDown].rule;
+  const SpliceRecords kernels = in_kernel(splice);
+  return {SpliceFlow{.packets = up.packets + kernels.from_client.rule.packets,
+                     .bytes = up.bytes + kernels.from_client.rule.bytes},
+          SpliceFlow{.packets = down.packets + kernels.from_server.rule.packets,
+                     .bytes = down.bytes + kernels.from_server.rule.bytes}};
+}
+
+Time SpliceTable::last_packet(const Splice& splice) const {
+  const SpliceRecords kernels = in_kernel(splice);
+  const uint64_t last = std::max<uint64_t>(
+      {splice.directions[Splice::kUp].rule.last_at, splice.directions[Splice::kDown].rule.last_at,
+       kernels.from_client.rule.last_at, kernels.from_server.rule.last_at});
+  return std::max(splice.spliced_at, Time(Duration(static_cast<int64_t>(last))));
+}
+
+SpliceRecords SpliceTable::in_kernel(const Splice& splice) const {
+  if (splice.seat == SpliceSeat::kUser || kernel_ == nullptr) return {};
+  SpliceRecords kernels = records(splice);
+  return kernel_->read(kernels) ? kernels : SpliceRecords{};
+}
+
+const fl_splice_rule& SpliceTable::current_rule(const Direction& direction,
+                                                const SpliceRecords& kernels) {
+  if (direction.splice->seat == SpliceSeat::kUser) return direction.rule;
+  return direction.way == Splice::kUp ? kernels.from_client.rule : kernels.from_server.rule;
+}
+
+void SpliceTable::for_each(const std::function<void(const Splice&)>& visit) const {
+  index_.for_each([&](const Direction& d) {
+    if (d.way == Splice::kUp) visit(*d.splice);
+  });
+}
+
+}  // namespace fairlead::nic

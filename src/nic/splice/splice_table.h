@@ -1,0 +1,162 @@
+// SpliceTable: a shard's splices, and the seat `user`: translates their packets in this process.
+//
+//   packet ──▶ on_packet() ── no splice's ──▶ host stack
+//                   └──────── a splice's ──▶ translated, on to the burst that is sent next
+//
+// With a kernel seat, a splice starts here and sinks when it has seen enough packets to be worth
+// two map insertions (SpliceOptions::sink_after_*); what still comes up after that (packets that
+// were on their way, a SYN, what the kernel's program does not do) is dealt with here. The end of a
+// splice is seen by whoever translates its packets and decided here:
+//
+//   open ──▶ over: both FINs acknowledged ── time_wait ──▶ gone     late packets still pass
+//     ├────▶ reset: a RST has passed ── close_timeout ──▶ gone      or open again: it was forged
+//     └────▶ idle_timeout without a packet ──▶ gone
+//
+// Bounds: `max_splices`; create() fails beyond it. `max_over` of them may be over and wait; at the
+// bound the oldest goes early. Both are counted.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+
+#include "base/hash_index.h"
+#include "base/object_pool.h"
+#include "nic/splice/kernel_seat.h"
+#include "nic/splice/splice.h"
+#include "port/packet.h"
+#include "port/path.h"
+
+namespace fairlead::nic {
+
+struct SpliceCounters {
+  uint64_t opened = 0;
+  uint64_t adopted = 0;  // found in the kernel's table after a restart
+  uint64_t ended = 0;
+  uint64_t sunk = 0;          // went down to the kernel's seat
+  uint64_t sink_refused = 0;  // the kernel's table was full; it stays here
+  uint64_t translated = 0;    // packets, here
+  uint64_t icmp_translated = 0;
+  uint64_t syns_answered = 0;     // to ends that have forgotten, or have not heard our ACK
+  uint64_t too_big_answered = 0;  // "packet too big" sent
+  uint64_t drop_malformed = 0;
+  uint64_t drop_unsupported = 0;  // IP options, extension headers, fragments
+  uint64_t drop_ttl = 0;
+  uint64_t drop_no_path = 0;
+  uint64_t over_recycled = 0;   // ended early: max_over reached
+  uint64_t over_reused = 0;     // by a new connection of ours or a new SYN
+  uint64_t resets_doubted = 0;  // packets went on after a RST
+
+  /// Calls handle(name, value) for each.
+  template <typename Handle>
+  void for_each(const Handle& handle) const {
+    handle(std::string_view("opened"), opened);
+    handle(std::string_view("adopted"), adopted);
+    handle(std::string_view("ended"), ended);
+    handle(std::string_view("sunk"), sunk);
+    handle(std::string_view("sink_refused"), sink_refused);
+    handle(std::string_view("translated"), translated);
+    handle(std::string_view("icmp_translated"), icmp_translated);
+    handle(std::string_view("syns_answered"), syns_answered);
+    handle(std::string_view("too_big_answered"), too_big_answered);
+    handle(std::string_view("drop_malformed"), drop_malformed);
+    handle(std::string_view("drop_unsupported"), drop_unsupported);
+    handle(std::string_view("drop_ttl"), drop_ttl);
+    handle(std::string_view("drop_no_path"), drop_no_path);
+    handle(std::string_view("over_recycled"), over_recycled);
+    handle(std::string_view("over_reused"), over_reused);
+    handle(std::string_view("resets_doubted"), resets_doubted);
+  }
+};
+
+class SpliceTable {
+ public:
+  struct Bounds {
+    size_t max_splices = 1 << 19;
+    size_t max_over = 1 << 16;
+  };
+
+  SpliceTable(const Bounds& bounds, port::Router& router, SipKey secret, Time now);
+  ~SpliceTable();
+  SpliceTable(const SpliceTable&) = delete;
+  SpliceTable& operator=(const SpliceTable&) = delete;
+
+  /// nullptr: splices stay here. Outlives this object or is taken away before.
+  void use_kernel_seat(KernelSeat* seat) { kernel_ = seat; }
+
+  /// A splice that no packet is looked up for yet; directions, rules and options are to be filled
+  /// in. nullptr at the bound.
+  Splice* create();
+  /// Takes back a create().
+  void discard(Splice& splice) { pool_.destroy(&splice); }
+  /// From now on its packets are its own.
+  void open(Splice& splice, Time now);
+  /// Tells the observer of its end.
+  void report(Splice& splice, SpliceEnd end);
+  /// Ends it at once. Later packets are the host stack's, which answers RST.
+  void remove(Splice& splice, SpliceEnd end);
+
+  bool empty() const { return index_.size() == 0; }
+  size_t size() const { return index_.size() / 2; }
+  /// The direction whose packets have `tuple`; nullptr: none.
+  Splice::Direction* find(const FourTuple& tuple) const { return index_.find(tuple); }
+  /// May a new connection of ours use `tuple`? A splice that is over gives way.
+  bool give_way(const FourTuple& tuple);
+
+  enum class Outcome : uint8_t {
+    kNotOurs,  // the host stack's
+    kSend,     // `out` is to be sent; it refers to the packet's payload
+    kDropped,
+  };
+  /// A packet has arrived.
+  Outcome on_packet(const port::RxPacket& packet, Time now, port::TxPacket& out);
+  /// It is a splice's.
+  bool owns(const port::RxPacket& packet) const;
+  /// Makes of a packet of `direction` what is sent on. False: nothing, and the reason is counted.
+  bool translate(Splice::Direction& direction, const port::RxPacket& packet, Time now,
+                 port::TxPacket& out);
+  /// Takes note of what the kernel's program has told of a rule of ours.
+  void on_event(const fl_splice_event& event, Time now);
+
+  void on_timer(Time now);
+  std::optional<Time> next_deadline() const { return timers_.next_deadline(); }
+
+  /// Traffic of both directions, wherever it went; asks the kernel's seat.
+  std::array<SpliceFlow, 2> flows(const Splice& splice) const;
+  /// When the last packet passed.
+  Time last_packet(const Splice& splice) const;
+
+  const SpliceCounters& counters() const { return counters_; }
+  void for_each(const std::function<void(const Splice&)>& visit) const;
+
+ private:
+  using Direction = Splice::Direction;
+  static const FourTuple& key_of(const Direction& d) { return d.tuple; }
+
+  bool find_way(Direction& direction);
+  bool answer_syn(Direction& direction, const port::RxPacket& packet, port::TxPacket& out);
+  void sink_if_due(Splice& splice);
+  /// Back from the kernel's seat.
+  void surface(Splice& splice);
+  void take_counts(Splice& splice, const SpliceRecords& records);
+  static SpliceRecords records(const Splice& splice);
+  static const fl_splice_rule& current_rule(const Direction& direction,
+                                            const SpliceRecords& kernels);
+  /// As the kernel's seat has them; all zero when it has none.
+  SpliceRecords in_kernel(const Splice& splice) const;
+  void note_end(Splice& splice, Time now);
+  void on_splice_timer(Splice& splice, Time now);
+  SpliceEnd end_of(const Splice& splice) const;
+
+  Bounds bounds_;
+  port::Router& router_;
+  KernelSeat* kernel_ = nullptr;
+  ObjectPool<Splice> pool_;
+  HashIndex<Direction, FourTuple, key_of> index_;
+  IntrusiveList<Splice, OverTag> over_;  // oldest first
+  size_t over_count_ = 0;
+  TimerWheel timers_;
+  SpliceCounters counters_;
+};
+
+}  // namespace fairlead::nic

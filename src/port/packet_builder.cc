@@ -1,0 +1,137 @@
+#include "port/packet_builder.h"
+
+#include <algorithm>
+#include <new>
+
+#include "wire/checksum.h"
+#include "wire/ethernet.h"
+#include "wire/ipv6.h"
+#include "wire/tcp.h"
+
+namespace fairlead::port {
+namespace {
+
+constexpr uint8_t kHopLimit = 64;  // RFC 1700
+
+}  // namespace
+
+void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
+  uint8_t* const start = packet.header.data();
+  bool v4 = spec.tuple.remote.address.is_v4();
+  size_t l4 =
+      sizeof(wire::EthernetHeader) + (v4 ? sizeof(wire::Ipv4Header) : sizeof(wire::Ipv6Header));
+  size_t options =
+      spec.options.emit(MutableByteSpan(packet.header).subspan(l4 + sizeof(wire::TcpHeader)));
+  size_t tcp_size = sizeof(wire::TcpHeader) + options;
+  auto l4_length = static_cast<uint32_t>(tcp_size + packet.payload_size);
+
+  new (start) wire::EthernetHeader{spec.next_hop, spec.local_mac,
+                                   Be16(v4 ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6)};
+  uint8_t* ip = start + sizeof(wire::EthernetHeader);
+  if (v4) {
+    // ID 0 with DF: an atomic datagram (RFC 6864 §4.1).
+    auto* h = new (ip) wire::Ipv4Header;
+    h->tos = static_cast<uint8_t>(spec.ecn);
+    h->total_length = static_cast<uint16_t>(sizeof(wire::Ipv4Header) + l4_length);
+    h->fragment = wire::Ipv4Header::kDontFragment;
+    h->ttl = kHopLimit;
+    h->source = spec.tuple.local.address.v4_value();
+    h->destination = spec.tuple.remote.address.v4_value();
+    h->checksum = checksum_finish(checksum_add(0, {ip, sizeof(wire::Ipv4Header)}));
+  } else {
+    auto* h = new (ip) wire::Ipv6Header;
+    h->version_class_flow = 0x60000000u | uint32_t{static_cast<uint8_t>(spec.ecn)} << 20;
+    h->payload_length = static_cast<uint16_t>(l4_length);
+    h->hop_limit = kHopLimit;
+    h->source = spec.tuple.local.address.bytes();
+    h->destination = spec.tuple.remote.address.bytes();
+  }
+  auto* tcp = new (start + l4) wire::TcpHeader;
+  tcp->source_port = spec.tuple.local.port;
+  tcp->destination_port = spec.tuple.remote.port;
+  tcp->seq = spec.seq.value();
+  tcp->ack = spec.ack.value();
+  tcp->data_offset = static_cast<uint8_t>(tcp_size / 4 << 4);
+  tcp->flags = spec.flags;
+  tcp->window = spec.window;
+  tcp->checksum = checksum_fold(pseudo_header_sum({.source = spec.tuple.local.address,
+                                                   .destination = spec.tuple.remote.address,
+                                                   .protocol = wire::ip_protocol::kTcp,
+                                                   .length = l4_length}));
+  packet.header_size = static_cast<uint16_t>(l4 + tcp_size);
+  packet.l4_offset = static_cast<uint16_t>(l4);
+  packet.checksum_partial = true;
+  packet.ipv6 = !v4;
+  packet.port_index = spec.port_index;
+}
+
+namespace {
+
+// As NOPs: the segment keeps its shape.
+void blank_sack(MutableByteSpan options) {
+  constexpr uint8_t kEnd = 0, kNop = 1, kSack = 5;
+  size_t at = 0;
+  while (at < options.size() && options[at] != kEnd) {
+    if (options[at] == kNop) {
+      ++at;
+      continue;
+    }
+    if (at + 2 > options.size() || options[at + 1] < 2 || at + options[at + 1] > options.size()) {
+      return;
+    }
+    const size_t length = options[at + 1];
+    if (options[at] == kSack) std::ranges::fill(options.subspan(at, length), kNop);
+    at += length;
+  }
+}
+
+void skip_payload(TxPacket& packet, wire::TcpHeader& tcp, uint32_t n) {
+  if (n == 0) return;
+  packet.payload[0] = packet.payload[0].subspan(n);
+  packet.payload_size -= n;
+  if (packet.payload_size == 0) packet.payload_count = 0;
+  if (packet.payload_size <= packet.gso_size) packet.gso_size = 0;
+  tcp.seq = tcp.seq.value() + n;
+  if ((tcp.flags & wire::tcp_flag::kUrg) == 0) return;
+  if (tcp.urgent.value() > n) {
+    tcp.urgent = static_cast<uint16_t>(tcp.urgent.value() - n);
+  } else {
+    tcp.flags &= static_cast<uint8_t>(~wire::tcp_flag::kUrg);
+    tcp.urgent = uint16_t{0};
+  }
+}
+
+}  // namespace
+
+void patch_tcp_packet(TxPacket& packet, const PacketPatch& patch) {
+  uint8_t* const start = packet.header.data();
+  uint8_t* const ip = start + packet.l3_offset;
+  auto& tcp = *reinterpret_cast<wire::TcpHeader*>(start + packet.l4_offset);
+  skip_payload(packet, tcp, patch.skip_payload);
+  const MutableByteSpan header =
+      MutableByteSpan(packet.header).first(packet.header_size).subspan(packet.l4_offset);
+  if (patch.ack) {
+    tcp.ack = patch.ack->value();
+    blank_sack(header.subspan(sizeof(wire::TcpHeader)));
+  }
+  const auto l4_length = static_cast<uint32_t>(header.size() + packet.payload_size);
+  PseudoHeader pseudo{
+      .source = {}, .destination = {}, .protocol = wire::ip_protocol::kTcp, .length = l4_length};
+  if (packet.ipv6) {
+    auto& h = *reinterpret_cast<wire::Ipv6Header*>(ip);
+    h.payload_length = static_cast<uint16_t>(l4_length);
+    pseudo.source = IpAddress::v6(h.source);
+    pseudo.destination = IpAddress::v6(h.destination);
+  } else {
+    auto& h = *reinterpret_cast<wire::Ipv4Header*>(ip);
+    h.total_length = static_cast<uint16_t>(sizeof(wire::Ipv4Header) + l4_length);
+    h.checksum = uint16_t{0};
+    h.checksum = checksum_finish(checksum_add(0, {ip, sizeof(wire::Ipv4Header)}));
+    pseudo.source = IpAddress::v4(h.source.value());
+    pseudo.destination = IpAddress::v4(h.destination.value());
+  }
+  tcp.checksum = checksum_fold(pseudo_header_sum(pseudo));
+  packet.checksum_partial = true;
+}
+
+}  // namespace fairlead::port
