@@ -6,7 +6,10 @@
  *     interface ──▶ packet sockets' fan-out (fl_fanout) ──▶ socket's filter (fl_filter)
  *               └─▶ tc ingress (fl_ingress) ──▶ kernel
  *
- * Maps are filled by nic/steering/steering.cc.
+ * Packets of spliced connections are translated by splice.bpf.c, which runs before fl_ingress; the
+ * packet socket sees them earlier still, so that its filter has to know which they are.
+ *
+ * Maps are filled by nic/steering/steering.cc; `rules` is the one of splice.bpf.c, or stays empty.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -16,6 +19,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "nic/splice/splice_filter.h"
 #include "nic/steering/steering_rule.h"
 
 #define MAX_LISTENERS 8192
@@ -45,6 +49,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fl_port_range);
 } local_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct fl_splice_key);
+	__type(value, struct fl_splice_rule);
+} rules SEC(".maps");
 
 /* By enum fl_verdict. */
 struct {
@@ -78,6 +90,12 @@ static __always_inline struct fl_port_range fl_local_ports(void *tables)
 	return range ? *range : none;
 }
 
+static __always_inline struct fl_splice_rule *fl_splice_find(void *tables,
+							     const struct fl_splice_key *key)
+{
+	return bpf_map_lookup_elem(&rules, key);
+}
+
 /* Sent to this interface's own address, and on no VLAN: a tag other than a mere priority means the
  * packet belongs to a VLAN interface on top of this one, where it is seen again, untagged. */
 static __always_inline int is_for_this_interface(const struct __sk_buff *skb)
@@ -85,20 +103,19 @@ static __always_inline int is_for_this_interface(const struct __sk_buff *skb)
 	return skb->pkt_type == PACKET_HOST && !(skb->vlan_present && (skb->vlan_tci & 0xfff));
 }
 
-static __always_inline enum fl_verdict verdict_of(struct __sk_buff *skb)
+static __always_inline enum fl_verdict verdict_of(struct __sk_buff *skb, struct fl_packet *packet)
 {
-	struct fl_packet packet;
-
 	if (!is_for_this_interface(skb))
 		return FL_PASS_NOT_HERE;
-	fl_parse_packet(skb, bpf_ntohs(skb->protocol), &packet);
-	return fl_steer(NULL, &packet);
+	fl_parse_packet(skb, bpf_ntohs(skb->protocol), packet);
+	return fl_steer(NULL, packet);
 }
 
 SEC("tc")
 int fl_ingress(struct __sk_buff *skb)
 {
-	enum fl_verdict verdict = verdict_of(skb);
+	struct fl_packet packet;
+	enum fl_verdict verdict = verdict_of(skb, &packet);
 	__u32 key = verdict;
 	__u64 *count = bpf_map_lookup_elem(&verdicts, &key);
 
@@ -112,7 +129,13 @@ int fl_ingress(struct __sk_buff *skb)
 SEC("socket")
 int fl_filter(struct __sk_buff *skb)
 {
-	return fl_goes_to_host_stack(verdict_of(skb)) ? -1 : 0;
+	struct fl_packet packet;
+	enum fl_splice_verdict splice;
+
+	if (!fl_goes_to_host_stack(verdict_of(skb, &packet)))
+		return 0;
+	splice = fl_splice_judge_loaded(NULL, skb, &packet, bpf_ntohs(skb->protocol), skb->gso_size);
+	return fl_splice_goes_up(splice) ? -1 : 0;
 }
 
 /* Returns the number of the socket in the fan-out group. */

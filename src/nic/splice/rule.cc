@@ -97,6 +97,7 @@ bool scales_are_valid(const fl_splice_rule& rule) {
 }  // namespace
 
 SpliceRecords records_of(const SplicePair& pair) {
+  CHECK(pair.timestamps || (pair.ts_value_offset == 0 && pair.ts_echo_offset == 0));
   return {.from_client = record_of(pair, {.in = pair.client,
                                           .out = pair.server,
                                           .way = pair.to_server,

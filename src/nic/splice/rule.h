@@ -43,7 +43,7 @@ struct SplicePair {
   /// ACK from SEQ, TSval from TSecr and TSecr from TSval).
   uint32_t seq_offset = 0;
   uint32_t ack_offset = 0;
-  uint32_t ts_value_offset = 0;
+  uint32_t ts_value_offset = 0;  // both 0 unless `timestamps`
   uint32_t ts_echo_offset = 0;
   SpliceScales scales;
   bool timestamps = false;  // agreed on with both ends
@@ -69,7 +69,8 @@ struct SpliceRecords {
 };
 
 /// The records of a pair of which no packet has passed yet. Both connections are of one family, and
-/// each scale is at most 14.
+/// each scale is at most 14, as
+/// TCP's option parser guarantees.
 SpliceRecords records_of(const SplicePair& pair);
 
 /// The pair that two records, in any order, stand for; nullopt when they are no pair's.

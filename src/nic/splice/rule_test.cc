@@ -37,6 +37,7 @@ SplicePair pair_v6() {
   pair.client = {{address("2001:db8::1"), 80}, {address("2001:db8:1::7"), 40000}};
   pair.server = {{address("fd00::1"), 61000}, {address("fd00::2"), 8080}};
   pair.timestamps = pair.sack = false;
+  pair.ts_value_offset = pair.ts_echo_offset = 0;
   return pair;
 }
 

@@ -32,6 +32,10 @@
 /* Fields of a packet as they stand in memory. The kernel loads and stores words at any address on
  * the machines we run on, and its verifier wants them whole; user space asks the compiler. */
 #ifdef __bpf__
+/* Makes the compiler forget what it knows of a value, so that it keeps a comparison which the verifier
+ * needs and it does not. */
+#define fl_forget(value) __asm__("" : "+r"(value))
+
 typedef __u16 __attribute__((may_alias)) fl_field16;
 typedef __u32 __attribute__((may_alias)) fl_field32;
 
@@ -55,6 +59,8 @@ FL_INLINE void fl_put32(__u8 *field, __u32 value)
 	*(fl_field32 *)field = value;
 }
 #else
+#define fl_forget(value) ((void)(value))
+
 FL_INLINE __u16 fl_get16(const __u8 *field)
 {
 	__u16 value;

@@ -83,16 +83,12 @@ FL_INLINE __u16 fl_rescale_window(__u16 window, __s8 shift)
 	return scaled > 0xffff ? 0xffff : (__u16)scaled;
 }
 
-FL_INLINE __u64 fl_shift_timestamps(const struct fl_splice_rule *rule, __u8 *values, int acknowledges)
+/* TSecr means nothing without an acknowledgement, and is zero: RFC 7323 section 3.2. */
+FL_INLINE __u64 fl_shift_timestamps(const struct fl_splice_rule *rule, __u8 *values,
+				    __u32 acknowledges)
 {
-	__u64 sum;
-
-	if (!(rule->flags & FL_SPLICE_TIMESTAMPS))
-		return 0;
-	sum = fl_shift32(values, rule->ts_value_offset);
-	if (acknowledges) /* TSecr means nothing without: RFC 7323 section 3.2 */
-		sum += fl_shift32(values + 4, rule->ts_echo_offset);
-	return sum;
+	return fl_shift32(values, rule->ts_value_offset) +
+	       fl_shift32(values + 4, rule->ts_echo_offset * acknowledges);
 }
 
 /* `count` blocks, at most four: D-SACK's first block is one like the others (RFC 2883). */
@@ -102,9 +98,6 @@ FL_INLINE __u64 fl_shift_sack(const struct fl_splice_rule *rule, __u8 *blocks, _
 	__u64 sum = 0;
 	__u32 i;
 
-	if (!(rule->flags & FL_SPLICE_SACK))
-		return 0;
-#pragma clang loop unroll(full)
 	for (i = 0; i < 4; ++i) {
 		if (i >= count || blocks + (i + 1) * FL_SACK_BLOCK > (const __u8 *)end)
 			break;
@@ -116,7 +109,7 @@ FL_INLINE __u64 fl_shift_sack(const struct fl_splice_rule *rule, __u8 *blocks, _
 
 /* An option of `length` bytes, checked to be there. */
 FL_INLINE __u64 fl_shift_option(const struct fl_splice_rule *rule, __u8 *option, __u32 length,
-				int acknowledges, const void *end)
+				__u32 acknowledges, const void *end)
 {
 	if (option[0] == FL_OPTION_TIMESTAMPS && length == FL_OPTION_TIMESTAMPS_SIZE) {
 		if (option + FL_OPTION_TIMESTAMPS_SIZE > (const __u8 *)end)
@@ -129,22 +122,27 @@ FL_INLINE __u64 fl_shift_option(const struct fl_splice_rule *rule, __u8 *option,
 }
 
 /*
- * Any layout (RFC 9293 section 3.1). A length below 2 or beyond the header ends the list. `at` is
- * masked, which changes nothing, so that the verifier sees its bound.
+ * Any layout (RFC 9293 section 3.1). A length below 2 or beyond the header ends the list.
+ *
+ * For the verifier: `at` is masked, which changes nothing, to show its bound; and a zero is added
+ * which the verifier can't know to be one, so that all paths to a round of the loop look alike to it
+ * and it follows only one of them.
  */
 FL_INLINE __u64 fl_shift_options(const struct fl_splice_rule *rule, __u8 *tcp, __u32 header_size,
-				 int acknowledges, const void *end)
+				 __u32 acknowledges, const void *end)
 {
 	__u32 at = FL_TCP_HEADER;
 	__u64 sum = 0;
 	int i;
 
 #pragma clang loop unroll(disable)
-	for (i = 0; i < FL_MAX_OPTIONS && at < header_size; ++i) {
-		__u8 *option = tcp + (at & 63);
+	for (i = 0; i < FL_MAX_OPTIONS; ++i) {
+		__u8 *option;
 		__u32 length;
 
-		if (option + 1 > (const __u8 *)end || option[0] == FL_OPTION_END)
+		at = (at + rule->reserved) & 63;
+		option = tcp + at;
+		if (at >= header_size || option + 1 > (const __u8 *)end || option[0] == FL_OPTION_END)
 			break;
 		if (option[0] == FL_OPTION_NOP) {
 			++at;
@@ -164,23 +162,26 @@ FL_INLINE __u64 fl_shift_options(const struct fl_splice_rule *rule, __u8 *tcp, _
 /* Timestamps alone, and with SACK behind them, where everyone puts them; any other layout through
  * fl_shift_options(). */
 FL_INLINE __u64 fl_shift_common_options(const struct fl_splice_rule *rule, __u8 *tcp,
-					__u32 header_size, int acknowledges, const void *end)
+					__u32 header_size, __u32 acknowledges, const void *end)
 {
 	__u8 *options = tcp + FL_TCP_HEADER;
-	__u32 sack;
+	__u32 sack = header_size - FL_TCP_HEADER - 16;
 
 	if (header_size == FL_TCP_HEADER)
 		return 0;
-	if (header_size >= FL_TCP_HEADER + 12 && options + 12 <= (const __u8 *)end &&
-	    fl_get32(options) == FL_NOP_NOP_TIMESTAMPS) {
-		if (header_size == FL_TCP_HEADER + 12)
-			return fl_shift_timestamps(rule, options + 4, acknowledges);
-		sack = header_size - FL_TCP_HEADER - 16;
-		if (header_size > FL_TCP_HEADER + 16 && sack % FL_SACK_BLOCK == 0 &&
-		    options + 16 <= (const __u8 *)end &&
-		    fl_get32(options + 12) == (FL_NOP_NOP_SACK | fl_swap32(sack + 2)))
-			return fl_shift_timestamps(rule, options + 4, acknowledges) +
-			       fl_shift_sack(rule, options + 16, sack / FL_SACK_BLOCK, end);
+	if (header_size >= FL_TCP_HEADER + 12) {
+		if (options + 12 > (const __u8 *)end)
+			return 0;
+		if (fl_get32(options) == FL_NOP_NOP_TIMESTAMPS) {
+			if (header_size == FL_TCP_HEADER + 12)
+				return fl_shift_timestamps(rule, options + 4, acknowledges);
+			if (options + 16 > (const __u8 *)end)
+				return 0;
+			if (sack % FL_SACK_BLOCK == 0 &&
+			    fl_get32(options + 12) == (FL_NOP_NOP_SACK | fl_swap32(sack + 2)))
+				return fl_shift_timestamps(rule, options + 4, acknowledges) +
+				       fl_shift_sack(rule, options + 16, sack / FL_SACK_BLOCK, end);
+		}
 	}
 	return fl_shift_options(rule, tcp, header_size, acknowledges, end);
 }
@@ -189,19 +190,18 @@ FL_INLINE __u64 fl_shift_common_options(const struct fl_splice_rule *rule, __u8 
 FL_INLINE __u64 fl_splice_translate_tcp(const struct fl_splice_rule *rule, __u8 *tcp,
 					__u32 header_size, const void *end)
 {
-	int acknowledges = (tcp[13] & FL_TCP_ACK) != 0;
+	__u32 acknowledges = (tcp[13] & FL_TCP_ACK) / FL_TCP_ACK;
+	/* First, while there is little else for the verifier to follow through its loop. */
+	__u64 sum = fl_shift_common_options(rule, tcp, header_size, acknowledges, end);
 	__u16 window = fl_get16(tcp + 14);
 	__u16 rescaled = fl_swap16(fl_rescale_window(fl_swap16(window), rule->window_shift));
-	__u64 sum = rule->port_sum;
 
 	fl_put16(tcp, rule->source_port);
 	fl_put16(tcp + 2, rule->destination_port);
-	sum += fl_shift32(tcp + 4, rule->seq_offset);
-	if (acknowledges)
-		sum += fl_shift32(tcp + 8, rule->ack_offset);
 	fl_put16(tcp + 14, rescaled);
-	sum += (__u32)(__u16)~window + rescaled;
-	return sum + fl_shift_common_options(rule, tcp, header_size, acknowledges, end);
+	sum += rule->port_sum + (__u64)(__u16)~window + rescaled;
+	sum += fl_shift32(tcp + 4, rule->seq_offset);
+	return sum + fl_shift32(tcp + 8, rule->ack_offset * acknowledges);
 }
 
 FL_INLINE void fl_splice_translate_ipv4(const struct fl_splice_rule *rule, __u8 *ip)
@@ -248,12 +248,13 @@ FL_INLINE int fl_splice_translate(const struct fl_splice_rule *rule, __u8 *ip, _
 	header_size = (tcp[12] >> 4) * 4u;
 	if (tcp + header_size > (const __u8 *)end)
 		return -1;
+	fl_forget(header_size);
+	sums->rest = fl_fold32(fl_splice_translate_tcp(rule, tcp, header_size, end));
+	sums->pseudo = rule->address_sum;
 	if (v6)
 		fl_splice_translate_ipv6(rule, ip);
 	else
 		fl_splice_translate_ipv4(rule, ip);
-	sums->rest = fl_fold32(fl_splice_translate_tcp(rule, tcp, header_size, end));
-	sums->pseudo = rule->address_sum;
 	return 0;
 }
 

@@ -28,9 +28,9 @@ struct fl_splice_key {
 };
 
 /* fl_splice_rule.flags */
-#define FL_SPLICE_V6 0x01         /* IPv6, else IPv4 */
-#define FL_SPLICE_TIMESTAMPS 0x02 /* both ends use them: shift TSval and TSecr */
-#define FL_SPLICE_SACK 0x04       /* both ends use it: shift the blocks */
+#define FL_SPLICE_V6 0x01          /* IPv6, else IPv4 */
+#define FL_SPLICE_TIMESTAMPS 0x02  /* both ends use them; else their offsets are 0 */
+#define FL_SPLICE_SACK 0x04        /* both ends use it */
 #define FL_SPLICE_FROM_CLIENT 0x08 /* client to server, else server to client */
 
 /* fl_splice_rule.state: how far the connection's end has come. Bits are set by atomic or. */
@@ -71,7 +71,7 @@ struct fl_splice_rule {
 	__u64 spliced_at;           /* CLOCK_BOOTTIME, ns */
 	__u16 shard;                /* whose it is */
 	__u8 window_scale;          /* of the sender: its window << this is in bytes */
-	__u8 reserved;
+	__u8 reserved;              /* zero: fl_shift_options() relies on it */
 
 	__u32 state;
 	__u64 packets; /* segments, not super-packets */
