@@ -147,7 +147,7 @@ l7::RuleOptions rule_of(const MatchConfig& from) {
   return out;
 }
 
-l7::Timeouts timeouts_of(const control::SwitchTimeouts& from) {
+l7::Timeouts timeouts_of(const control::Config& config, const control::SwitchTimeouts& from) {
   return {.listen = from.listen,
           .synrecv = from.synrecv,
           .synsent = from.synsent,
@@ -156,7 +156,7 @@ l7::Timeouts timeouts_of(const control::SwitchTimeouts& from) {
           .closewait = from.closewait,
           .finwait = from.finwait,
           .lastack = from.lastack,
-          .timewait = from.timewait,
+          .timewait = from.timewait.value_or(config.listen.socket.time_wait),
           .close = from.close};
 }
 
@@ -203,7 +203,7 @@ l7::SwitchOptions switch_options(const control::Config& config, ShardShare share
       server.pool = own_pool_name(from);
       out.pools.push_back(pool_of(from.pool, server.pool, share));
     }
-    server.timeouts = timeouts_of(from.timeouts);
+    server.timeouts = timeouts_of(config, from.timeouts);
     server.max_connections = share.of(from.max_connections);
     server.max_request_head = from.max_request_head;
     server.send_proxy = proxy_version_of(from.send_proxy);

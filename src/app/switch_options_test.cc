@@ -128,6 +128,13 @@ TEST(SwitchOptions, TimeoutsArriveAndThatOfTheHandshakeIsGivenToTheStack) {
   EXPECT_EQ(server.tcp.socket.connect_timeout, seconds(2));
 }
 
+TEST(SwitchOptions, WithoutATimewaitOfItsOwnThatOfTcpHolds) {
+  EXPECT_EQ(options_of(server_with("")).virtual_servers[0].timeouts.timewait, seconds(60));
+  const auto options = options_of("tcp { time_wait 5s }\n" + server_with(""));
+  EXPECT_EQ(options.virtual_servers[0].timeouts.timewait, seconds(5));
+  EXPECT_EQ(options.virtual_servers[0].timeouts.close, Duration::zero());
+}
+
 TEST(SwitchOptions, BoundsAreDividedSoThatTheSharesAddUp) {
   for (const uint32_t bound : {8u, 9u, 10u, 11u, 1000003u}) {
     uint32_t sum = 0;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -101,8 +102,8 @@ struct SwitchTimeouts {
   Duration closewait = seconds(60);     // one side has closed: nothing in the other direction
   Duration finwait = seconds(120);      // our FIN is not answered by the peer's
   Duration lastack = seconds(30);       // our FIN, sent after the peer's, is not acknowledged
-  Duration timewait = seconds(60);      // addresses rest after an orderly end
-  Duration close = seconds(10);         // addresses rest after a reset
+  std::optional<Duration> timewait;     // addresses rest after an orderly end; none: as tcp says
+  Duration close{};                     // ours rest after a reset
 };
 
 /// `virtual_server ADDRESS PORT { … }`

@@ -109,11 +109,12 @@ constexpr std::array kOwn = {
                           }},
 };
 
-template <Duration SwitchTimeouts::* timeout>
+template <auto timeout>
 constexpr Directive<Server> timeout_row(std::string_view keyword, std::string_view usage) {
   return {.keyword = keyword, .usage = usage, .read = [](DirectiveInput& in, Server& out) {
-            in.arguments.duration("DURATION", {.min = milliseconds(1), .max = hours(24)},
-                                  out.timeouts.*timeout);
+            Duration duration{};
+            in.arguments.duration("DURATION", {.min = milliseconds(1), .max = hours(24)}, duration);
+            out.timeouts.*timeout = duration;
           }};
 }
 

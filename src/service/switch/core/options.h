@@ -40,7 +40,7 @@ struct Timeouts {
   Duration finwait = seconds(120);
   Duration lastack = seconds(30);
   Duration timewait = seconds(60);
-  Duration close = seconds(10);
+  Duration close{};
 };
 
 struct HealthCheck {

@@ -305,6 +305,78 @@ TEST(Switch, TcpRelaysHalfCloseBothWays) {
   EXPECT_EQ(response, "heard 100000");
 }
 
+SwitchOptions with_timeouts(const Timeouts& timeouts) {
+  SwitchOptions o = SwitchWorld::options({11});
+  o.virtual_servers[0].protocol = Protocol::kTcp;
+  o.virtual_servers[0].timeouts = timeouts;
+  return o;
+}
+
+/// Says "hello", and whatever `then` is does after it with the connection.
+Task<void> say_hello(SwitchWorld& world, Task<void> (*then)(SwitchWorld&, TcpSocket&)) {
+  auto socket = co_await TcpSocket::connect(
+      world.client_runtime(),
+      {.remote = SwitchWorld::kListener, .source = {}, .local_port = {}, .socket = {}});
+  co_await SwitchWorld::write(*socket, "hello\r\n\r\n");
+  co_await then(world, *socket);
+}
+
+Task<void> leave(SwitchWorld&, TcpSocket&) { co_return; }
+
+Task<void> listen_until_the_end(SwitchWorld&, TcpSocket& socket) {
+  std::string heard;
+  co_await SwitchWorld::read_until(socket, "never", heard);
+}
+
+Task<void> close_and_vanish(SwitchWorld& world, TcpSocket& socket) {
+  socket.shutdown();
+  world.unplug_client();  // when what this turn sends is sent
+  co_await listen_until_the_end(world, socket);
+}
+
+TEST(Switch, TimewaitIsHowLongTheAddressesOfEitherConnectionRest) {
+  for (const bool client_first : {true, false}) {  // whoever closes second leaves the rest to us
+    SwitchWorld world;
+    world.start(with_timeouts({.timewait = seconds(5)}));
+    world.serve(11, [&](TcpSocket socket) {
+      return client_first ? say_nothing(std::move(socket))
+                          : say_and_close(std::move(socket), "bye");
+    });
+    world.spawn(say_hello(world, client_first ? leave : listen_until_the_end));
+    world.run(milliseconds(4900));
+    EXPECT_EQ(world.sut().session_count(), 0u);
+    EXPECT_EQ(world.stack().connection_count(), 0u);
+    EXPECT_EQ(world.stack().time_wait_count(), 1u) << client_first;
+    world.run(milliseconds(200));
+    EXPECT_EQ(world.stack().time_wait_count(), 0u) << client_first;
+  }
+}
+
+TEST(Switch, LastackIsHowLongAClientThatHasClosedMayLeaveOurFinUnacknowledged) {
+  SwitchWorld world;
+  world.start(with_timeouts({.lastack = seconds(5)}));
+  world.serve(11, say_nothing);
+  world.spawn(say_hello(world, close_and_vanish));
+  world.run(milliseconds(4900));
+  EXPECT_EQ(world.sut().session_count(), 0u);
+  EXPECT_EQ(world.stack().connection_count(), 1u);
+  world.run(milliseconds(200));
+  EXPECT_EQ(world.stack().connection_count(), 0u);
+  EXPECT_EQ(world.stack().counters().connections_timed_out, 1u);
+}
+
+TEST(Switch, CloseIsHowLongOurAddressesRestWhenAServersConnectionWasReset) {
+  for (const Duration close : {seconds(0), seconds(5)}) {
+    SwitchWorld world;
+    world.start(with_timeouts({.close = close}));
+    world.serve(11, reset_on_request);
+    EXPECT_EQ(world.asked(std::string(kGet), milliseconds(4900)), "<reset>");
+    EXPECT_EQ(world.stack().time_wait_count(), close > seconds(0) ? 1u : 0u);
+    world.run(milliseconds(200));
+    EXPECT_EQ(world.stack().time_wait_count(), 0u);
+  }
+}
+
 TEST(Switch, HealthChecksTakeAServerDownAndUp) {
   SwitchWorld world;
   SwitchOptions o = SwitchWorld::options({11, 12});

@@ -74,6 +74,7 @@ class SwitchWorld {
     switch_ = std::move(*made);
   }
   Switch& sut() { return *switch_; }
+  const host::Stack& stack() { return middle_->stack(); }
 
   /// What a server does with one connection.
   using Behaviour = std::function<Task<void>(TcpSocket)>;
@@ -85,6 +86,8 @@ class SwitchWorld {
         accept_all(*listeners_.back(), servers_->scheduler(), std::move(behaviour))));
   }
   void stop_serving() { listeners_.clear(); }
+  /// From now on no packet comes from the client any more, not even an ACK.
+  void unplug_client() { client_is_there_ = false; }
 
   Runtime client_runtime() { return client_->runtime(); }
   void spawn(Task<void> task) { CHECK(client_->scheduler().spawn(std::move(task))); }
@@ -206,6 +209,7 @@ class SwitchWorld {
       CHECK(rounds < 100'000);
       busy = false;
       for (auto* shard : {&client_, &middle_, &servers_}) {
+        if (shard == &client_ && !client_is_there_) continue;
         busy |= (*shard)->turn(now_);
         for (auto next :
              {(*shard)->scheduler().next_deadline(), (*shard)->stack().next_deadline()}) {
@@ -224,6 +228,7 @@ class SwitchWorld {
   std::unique_ptr<Shard> client_, middle_, servers_;
   std::vector<std::unique_ptr<TcpListener>> listeners_;
   std::unique_ptr<Switch> switch_;
+  bool client_is_there_ = true;
   Time now_ = monotonic_now() + seconds(1);
 };
 

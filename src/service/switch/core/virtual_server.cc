@@ -23,6 +23,13 @@ void inherit(balance::Pool& pool, const Pools* before) {
   }
 }
 
+/// Those that both of a session's connections have alike.
+void set_timeouts(host::SocketOptions& socket, const Timeouts& timeouts) {
+  socket.linger_timeout = timeouts.finwait;
+  socket.last_ack_timeout = timeouts.lastack;
+  socket.time_wait = timeouts.timewait;
+}
+
 }  // namespace
 
 Pools::Pools(SharedState& shared, std::vector<PoolOptions> options,
@@ -69,10 +76,11 @@ VirtualServer::VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,
       router(rules_of(options.rules, *pools),
              options.pool.empty() ? nullptr : pools->find(options.pool)),
       to_server(server_socket) {
+  set_timeouts(to_server, options.timeouts);
   to_server.connect_timeout = options.timeouts.synsent;
-  to_server.linger_timeout = options.timeouts.finwait;
+  to_server.reset_rest = options.timeouts.close;  // a client's addresses are the client's to choose
   to_server.nodelay = true;  // what the client's TCP cut small was meant to be small
-  options.tcp.socket.linger_timeout = options.timeouts.finwait;
+  set_timeouts(options.tcp.socket, options.timeouts);
   options.tcp.socket.nodelay = true;
 }
 
