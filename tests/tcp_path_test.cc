@@ -296,6 +296,31 @@ TEST(TcpListener, SynsAboveTheSynQueueAreDropped) {
   EXPECT_EQ(peer.stack().connection_count(), 0u);
 }
 
+TEST(TcpListener, NewOptionsHoldForBoundsAtOnceAndForConnectionsToCome) {
+  ScriptedPeer peer;
+  host::ListenOptions options;
+  host::Listener& listener = peer.listen(options);
+  peer.establish_passive(kPlain);
+  options.syn_queue = 1;
+  options.socket.time_wait = seconds(1);
+  peer.stack().set_options(listener, options);
+  peer.shutdown();
+  peer.deliver(seg().fin().seq(1).ack(2));
+  peer.tick(seconds(2));
+  EXPECT_EQ(peer.stack().time_wait_count(), 1u);  // as it began
+  for (const uint16_t port : {uint16_t{6000}, uint16_t{6001}}) {
+    peer.deliver(seg().syn().seq(0).mss(1460).from_port(port));
+  }
+  EXPECT_EQ(peer.counters().drop_syn_queue_full, 1u);
+  peer.deliver(seg().seq(1).ack(1).from_port(6000));
+  ASSERT_NE(peer.accept(), nullptr);
+  peer.shutdown();
+  peer.deliver(seg().fin().seq(1).ack(2).from_port(6000));
+  EXPECT_EQ(peer.stack().time_wait_count(), 2u);
+  peer.tick(seconds(2));
+  EXPECT_EQ(peer.stack().time_wait_count(), 1u);
+}
+
 TEST(TcpListener, WhatWaitsToBeAcceptedIsBounded) {
   ScriptedPeer peer;
   host::ListenOptions options;

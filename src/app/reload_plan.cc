@@ -66,24 +66,12 @@ void keep_stack(const Config& running, Config& wanted, std::vector<std::string>&
   to = from;
 }
 
-// A listener that stays is not made anew, or it would lose connections.
-void compare_listeners(const Config& running, const Config& wanted,
-                       std::vector<std::string>& warnings) {
-  if (running.listen.socket != wanted.listen.socket ||
-      running.listen.syn_queue != wanted.listen.syn_queue) {
-    warnings.emplace_back("tcp: listeners that stay keep the options they have; restart for it");
-  }
-  for (const control::VirtualServerConfig& server : wanted.virtual_servers) {
-    const Endpoint& endpoint = server.listeners.front().endpoint;
-    for (const control::VirtualServerConfig& before : running.virtual_servers) {
-      const bool stays = std::ranges::any_of(
-          before.listeners, [&](const auto& listener) { return listener.endpoint == endpoint; });
-      if (!stays || before.backlog == server.backlog) continue;
-      warnings.push_back(
-          fmt::format("listen_backlog of virtual_server {} can't change while "
-                      "running; restart for it",
-                      endpoint.to_string()));
-    }
+// Echo servers stay as they are, and with them how their connections behave.
+void compare_tcp(const Config& running, const Config& wanted, std::vector<std::string>& warnings) {
+  const bool same = running.listen.socket == wanted.listen.socket &&
+                    running.listen.syn_queue == wanted.listen.syn_queue;
+  if (!same && !running.echo_servers.empty()) {
+    warnings.emplace_back("tcp can't change for echo servers while running; restart for it");
   }
 }
 
@@ -100,7 +88,7 @@ ReloadPlan plan_reload(const Config& running, Config wanted) {
   keep(running.metrics, wanted.metrics, "metrics", plan.warnings);
   keep(running.echo_servers, wanted.echo_servers, "echo_server", plan.warnings);
   keep_stack(running, wanted, plan.warnings);
-  compare_listeners(running, wanted, plan.warnings);
+  compare_tcp(running, wanted, plan.warnings);
 
   const std::vector<Endpoint> before = listened_by_switch(running);
   const std::vector<Endpoint> after = listened_by_switch(wanted);

@@ -16,7 +16,7 @@ namespace fairlead::host {
 class Listener : public ListHook<EventTag> {
  public:
   Listener(const Endpoint& endpoint, const ListenOptions& options, const SocketOptions& socket)
-      : endpoint_(endpoint), options_(options), socket_(socket) {}
+      : endpoint_(endpoint), options_(options), socket_(&socket) {}
 
   const Endpoint& endpoint() const { return endpoint_; }
   /// Told event::kAcceptable. nullptr: none.
@@ -40,7 +40,7 @@ class Listener : public ListHook<EventTag> {
 
   Endpoint endpoint_;
   ListenOptions options_;
-  const SocketOptions& socket_;
+  const SocketOptions* socket_;
   Observer* observer_ = nullptr;
   IntrusiveList<Connection, EventTag> queue_;  // nobody observes them yet: the hook is free
   size_t pending_ = 0;                         // in queue_

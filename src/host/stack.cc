@@ -91,6 +91,11 @@ Result<Listener*> Stack::listen(const Endpoint& endpoint, const ListenOptions& o
   return listeners_.back().get();
 }
 
+void Stack::set_options(Listener& listener, const ListenOptions& options) {
+  listener.options_ = options;
+  listener.socket_ = &intern(options.socket);
+}
+
 void Stack::close(Listener* listener) {
   std::vector<Connection*> theirs;
   index_.for_each([&](Connection& c) {

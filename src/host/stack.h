@@ -83,6 +83,8 @@ class Stack {
   /// An unspecified address (0.0.0.0, ::) takes connections to any local address of its family.
   /// EADDRINUSE, EADDRNOTAVAIL, EINVAL (port 0), ENOBUFS.
   Result<Listener*> listen(const Endpoint& endpoint, const ListenOptions& options);
+  /// For connections whose SYN is yet to come; the bounds hold at once.
+  void set_options(Listener& listener, const ListenOptions& options);
   /// Connections that wait in it are reset. The pointer dies.
   void close(Listener* listener);
 

@@ -115,7 +115,7 @@ void Stack::on_listener_segment(Listener& listener, const Segment& segment, Time
     ++counters.drop_accept_queue_full;
     return;
   }
-  Connection* c = create(segment.tuple, listener.socket_);
+  Connection* c = create(segment.tuple, *listener.socket_);
   if (c == nullptr) return;
   SeqNum iss = initial_sequence(segment.tuple, now);
   // RFC 6191 §2, 9293 §3.6.1: above everything the last incarnation sent.

@@ -142,6 +142,10 @@ class TcpListener final : private host::Observer {
   ~TcpListener();
 
   const host::Listener& listener() const { return listener_; }
+  /// For connections that are yet to come.
+  void set_options(const host::ListenOptions& options) {
+    runtime_.stack.set_options(listener_, options);
+  }
 
   class [[nodiscard]] Accept final : private Waiter {
    public:

@@ -56,6 +56,7 @@ class Door {
   void lead_to(std::shared_ptr<VirtualServer> target) {
     std::erase(target_->waiting, &room_);
     target_ = std::move(target);
+    listener_->set_options(target_->options.tcp);
     room_.set();  // if we wait, there may be some here
   }
 

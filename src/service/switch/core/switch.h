@@ -31,8 +31,8 @@ class Switch {
 
   /// From now on new connections are served by `options`; those there are go on as they began.
   /// Servers that stay keep their health, counters and administrative state; listeners that stay
-  /// lose no connection. An error names the address that could not be listened on, and nothing has
-  /// changed.
+  /// lose no connection and take the new options for new ones. An error names the address that
+  /// could not be listened on, and nothing has changed.
   Result<void> reconfigure(SwitchOptions options);
 
   /// Sets the state of every server of that name ("ADDRESS:PORT"), in all pools. Returns how many

@@ -420,6 +420,18 @@ TEST(Switch, AReloadKeepsSessionsListenersAndServers) {
   EXPECT_EQ(status_of(world.asked(std::string(kGet), seconds(3))), "204");
 }
 
+TEST(Switch, AListenerThatStaysTakesItsNewOptionsForNewConnections) {
+  SwitchWorld world;
+  world.serve(11, [](TcpSocket s) { return say_and_close(std::move(s), "bye"); });
+  world.start(with_timeouts({.timewait = minutes(10)}));
+  ASSERT_TRUE(world.sut().reconfigure(with_timeouts({.timewait = seconds(1)})).has_value());
+  world.spawn(say_hello(world, listen_until_the_end));
+  world.run(milliseconds(500));
+  EXPECT_EQ(world.stack().time_wait_count(), 1u);
+  world.run(seconds(1));
+  EXPECT_EQ(world.stack().time_wait_count(), 0u);
+}
+
 TEST(Switch, DisablingAServerEndsItsSessionsAlsoThoseFromBeforeAReload) {
   SwitchWorld world;
   world.start(SwitchWorld::options({11}));
