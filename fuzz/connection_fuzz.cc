@@ -9,7 +9,8 @@
 // deep into a connection's life. What must hold, whatever the script:
 //
 //   * every packet sent is well-formed; what is sent in one turn of the loop is bounded
-//   * acknowledgements and the window's right edge never move back, and never beyond what was sent
+//   * acknowledgements never move back, and never beyond what was sent; the window's right edge
+//     never moves back by as much as a step of the window field
 //   * no data beyond the largest window ever offered
 //   * the application reads the peer's stream in order, and no more than was sent
 //   * the clock's next deadline moves on: the loop turns a bounded number of times per operation
@@ -242,7 +243,7 @@ void World::judge(const Seg& s) {
                connection_->state() < host::State::kTimeWait;
   if (ack_heard_ && alive) {
     CHECK(!after(heard_ack_, ack));
-    CHECK(!after(heard_edge_, edge));
+    CHECK(!after(heard_edge_, edge + (1u << stack_shift_) - 1));  // RFC 7323 §2.4
   }
   ack_heard_ = alive;
   heard_ack_ = ack;

@@ -67,6 +67,58 @@ TEST(TcpWindowScale, AboveFourteenIsFourteen) {  // RFC 7323 §2.3
   EXPECT_EQ(peer.connection().info().send_window, 1u << 14);
 }
 
+/// A segment of `size` bytes behind all that was delivered before, `delivered` bytes.
+Seg next(uint32_t& delivered, uint32_t size) {
+  Seg s = seg().seq(1 + delivered).ack(1).data(size);
+  delivered += size;
+  return s;
+}
+
+TEST(TcpWindowScale, WithoutItAReaderThatKeepsUpCausesNoAcksOfItsOwn) {
+  ScriptedPeer peer;
+  peer.establish_passive(kPlain);
+  uint32_t delivered = 0;
+  for (int i = 0; i < 100; ++i) {
+    peer.deliver(next(delivered, 1460));
+    peer.read(1460);
+  }
+  // The first sixteen at once, then every second (RFC 9293 §3.8.6.3).
+  EXPECT_LE(peer.sent(), 16u + 84 / 2);
+}
+
+/// A reader that does not read closes the window, and opens it when it does, whatever the step in
+/// which the field counts.
+void expect_closes_and_opens(uint32_t buffer, uint8_t shift, uint32_t size) {
+  ScriptedPeer::Options options;
+  options.socket.receive_buffer_min = buffer;
+  options.socket.receive_buffer_max = 65535u << shift;
+  ScriptedPeer peer(options);
+  peer.establish_passive({.sack = false, .timestamps = false});
+  const uint32_t step = 1u << shift, limit = std::max(buffer, 4 * step);
+  uint32_t delivered = 0, window = std::min(buffer, 65535u);
+  while (window > 0 && delivered < 4 * limit) {
+    peer.deliver(next(delivered, std::min(size, window)));
+    peer.tick(milliseconds(50));  // delayed ACK
+    window = uint32_t{*peer.expect(seg().ack(1 + delivered)).get_window()} << shift;
+  }
+  EXPECT_EQ(window, 0u);
+  EXPECT_LE(delivered, 2 * limit + step);
+  EXPECT_EQ(peer.read(delivered), delivered);
+  window = uint32_t{*peer.expect(seg().ack(1 + delivered)).get_window()} << shift;
+  EXPECT_GE(window, limit - step);
+}
+
+TEST(TcpWindowScale, AReaderThatDoesNotReadEndsInAClosedWindow) {  // RFC 7323 §2.4
+  for (uint32_t size : {10u, 100u, 1000u}) {
+    expect_closes_and_opens(128 * 1024, 7, size);
+    expect_closes_and_opens(128 * 1024, 14, size);
+  }
+}
+
+TEST(TcpWindowScale, ABufferSmallerThanTheStepHasAWindowThatClosesAndOpens) {
+  for (uint32_t size : {100u, 1000u}) expect_closes_and_opens(4096, 14, size);
+}
+
 // ---- timestamps ----
 
 TEST(TcpTimestamps, ASegmentWithoutThemIsDroppedAnRstIsNot) {  // RFC 7323 §3.2

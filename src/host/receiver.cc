@@ -9,8 +9,10 @@ namespace fairlead::host {
 void Receiver::start(SeqNum irs, uint32_t limit, uint8_t shift) {
   irs_ = irs;
   nxt_ = edge_ = irs + 1;
-  limit_ = limit;
   shift_ = shift;
+  // The field counts in steps of 1 << shift, which may be many bytes: a buffer of a step or
+  // less could not tell of its window.
+  limit_ = std::max(limit, kMinSteps << shift_);
 }
 
 void Receiver::clear(Resources& res) {
@@ -200,30 +202,32 @@ void Receiver::autotune(Time now, Duration rtt, uint32_t max_limit) {
 
 bool Receiver::window_update_due(uint32_t mss) const {
   if (fin_received_ || frozen_) return false;
-  uint32_t room = limit_ > used() ? limit_ - used() : 0;
-  SeqNum edge = nxt_ + room;
+  SeqNum edge = nxt_ + std::min(room(), max_window());
   if (!edge.after(edge_)) return false;
   auto gain = static_cast<uint32_t>(edge - edge_);
   // Told without being asked when it is worth a segment: a window that was closed for the sender's
-  // purposes opens, or half the buffer has become free (RFC 9293 §3.8.6.2.2).
-  return gain >= limit_ / 2 || (window() < mss && gain >= std::min(mss, limit_ / 2));
+  // purposes opens, or half of what we can offer has become free (RFC 9293 §3.8.6.2.2).
+  uint32_t half = std::min(limit_, max_window()) / 2;
+  return gain >= half || (window() < mss && gain >= std::min(mss, half));
 }
 
 uint16_t Receiver::advertise(uint32_t mss, bool syn) {
-  uint32_t room = limit_ > used() ? limit_ - used() : 0;
   uint32_t shift = syn ? 0 : shift_;
-  uint32_t max_window = uint32_t{65535} << shift;
-  SeqNum edge = nxt_ + std::min(room, max_window);
+  uint32_t most = uint32_t{65535} << shift;
+  SeqNum edge = nxt_ + std::min(room(), most);
   // Receiver's silly window avoidance: move the edge by a segment or half the buffer, or not at
   // all.
-  if (!frozen_ && edge.after(edge_) && static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
+  if (!frozen_ && edge.after(edge_) &&
+      static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
     edge_ = edge;
   }
-  uint32_t field = std::min(window(), max_window) >> shift;
+  uint32_t field = std::min(window(), most) >> shift;
   SeqNum told = nxt_ + (field << shift);
-  if (shift > 0 && told.before(edge_)) {
-    // What the shift cuts off: round up when the buffer has room, so that the edge stays put.
-    if (field < 65535 && (window() & ((1u << shift) - 1)) != 0) ++field;
+  // What the shift cuts off: rounded up, so that the edge does not move back. But the edge moves on
+  // by that, with each segment that is acknowledged: a full buffer has to end it, and the peer sees
+  // an edge that moves back by less than a step (RFC 7323 §2.4).
+  if (!frozen_ && told.before(edge_) && field < 65535 && room() > 0) {
+    ++field;
     edge_ = max(edge_, nxt_ + (field << shift));
   }
   return static_cast<uint16_t>(field);

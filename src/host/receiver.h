@@ -29,8 +29,8 @@ class Receiver {
   /// Linux's value; RFC 9293 §3.8.6.3 allows up to 500 ms.
   static constexpr Duration kDelayedAck = milliseconds(40);
 
-  /// The peer's SYN had sequence number `irs`; `limit` bytes may wait, and the window field will be
-  /// shifted by `shift`.
+  /// The peer's SYN had sequence number `irs`; about `limit` bytes may wait, and the window field
+  /// will be shifted by `shift`.
   void start(SeqNum irs, uint32_t limit, uint8_t shift);
   /// Our SYN, which the peer's answers, has offered `window` bytes.
   void offered(uint32_t window) { edge_ = nxt_ + window; }
@@ -100,8 +100,12 @@ class Receiver {
  private:
   static constexpr uint8_t kQuickAcks = 16;     // at the start: the peer is in slow start
   static constexpr uint8_t kMaxExtraAcks = 16;  // duplicate ACKs owed, per burst
+  static constexpr uint32_t kMinSteps = 4;      // see start()
 
   uint32_t used() const { return readable(); }
+  uint32_t room() const { return limit_ > used() ? limit_ - used() : 0; }
+  /// The largest window the header's field can tell.
+  uint32_t max_window() const { return uint32_t{65535} << shift_; }
   void note_duplicate(SeqNum left, SeqNum right, Resources& res);
   void store_in_order(ByteSpan payload, port::RxBuffer** buffer, Resources& res);
 
