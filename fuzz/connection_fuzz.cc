@@ -12,7 +12,8 @@
 //   * acknowledgements never move back, and never beyond what was sent; the window's right edge
 //     never moves back by as much as a step of the window field
 //   * no data beyond the largest window ever offered
-//   * the application reads the peer's stream in order, and no more than was sent
+//   * the application reads the peer's stream in order, and no more than was sent; what it does not
+//     read is bounded
 //   * the clock's next deadline moves on: the loop turns a bounded number of times per operation
 //   * after the end and some minutes nothing is left: connections, buffers, scoreboards, TIME-WAIT
 //
@@ -39,6 +40,8 @@ using namespace wire::tcp_flag;
 constexpr size_t kMaxSegmentsPerTurn = 2048;  // send_buffer_max in segments of the smallest MSS
 constexpr uint64_t kMaxTurnsPerWait = 20'000;
 constexpr Duration kAfterlife = minutes(30);  // longer than every timeout below together
+constexpr uint32_t kReceiveBuffer = 256 * 1024;
+constexpr size_t kMaxUnread = 2 * kReceiveBuffer + (1 << 14);  // a step of the window field more
 constexpr uint32_t kPeerIsn = 0xffff'f000;
 
 /// The input, octet by octet; zeros after its end.
@@ -88,6 +91,7 @@ struct Setup {
   bool nodelay() const { return has(10); }
   bool no_handshake() const { return has(11); }  // the script plays it, or something else
   uint16_t mss() const { return has(12) ? 100 : 1460; }
+  bool coarse_window() const { return has(13); }  // active: the largest window shift is offered
 
   uint16_t bits;
 
@@ -142,8 +146,12 @@ class World {
     o.send_buffer_min = 16 * 1024;
     o.send_buffer_max = 64 * 1024;
     o.receive_buffer_min = 16 * 1024;
-    o.receive_buffer_max = 256 * 1024;
+    o.receive_buffer_max = kReceiveBuffer;
     return o;
+  }
+  std::optional<host::Offer> offer() const {
+    if (!setup_.coarse_window()) return std::nullopt;
+    return host::Offer{.ecn = setup_.ecn(), .window_shift = 14};
   }
   SegContext context() const {
     SegContext c;
@@ -276,6 +284,7 @@ void World::flush() {
   burst_size_ = 1;
   host_.receive_burst(burst_);
   burst_.clear();
+  CHECK(connection_ == nullptr || connection_->readable() <= kMaxUnread);
 }
 
 void World::turn() {
@@ -369,7 +378,8 @@ void World::connect() {
   auto connection = stack().connect({.remote = c.source,
                                      .source = c.destination.address,
                                      .local_port = c.destination.port,
-                                     .socket = socket_options()},
+                                     .socket = socket_options(),
+                                     .offer = offer()},
                                     simulator_.now());
   if (connection) connection_ = *connection;
   next_byte_.reset();

@@ -203,7 +203,8 @@ host::Connection* ScriptedPeer::connect() {
   host::Stack::ConnectOptions options{.remote = c.source,
                                       .source = c.destination.address,
                                       .local_port = c.destination.port,
-                                      .socket = options_.socket};
+                                      .socket = options_.socket,
+                                      .offer = options_.offer};
   auto connection = stack().connect(options, simulator_.now());
   CHECK(connection.has_value());
   connection_ = *connection;
@@ -292,7 +293,7 @@ host::Connection* ScriptedPeer::establish_passive(const Handshake& h) {
 host::Connection* ScriptedPeer::establish_active(const Handshake& h) {
   connect();
   Seg syn = seg().syn();
-  if (options_.socket.ecn) syn.ece().cwr();
+  if (options_.offer ? options_.offer->ecn : options_.socket.ecn) syn.ece().cwr();
   Seg heard = expect(syn);
   Seg answer = peer_syn(h, ts_clock()).ack(1);
   if (h.timestamps) answer.ts(ts_clock(), last_ts_value_);

@@ -45,6 +45,7 @@ class ScriptedPeer {
     bool segmentation_offload = false;
     host::StackConfig stack{};
     host::SocketOptions socket{};
+    std::optional<host::Offer> offer{};  // of connect()
     uint32_t peer_isn = 0xffff'f000;
     uint16_t stack_port = 80;
     uint16_t peer_port = 5000;

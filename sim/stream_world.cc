@@ -283,7 +283,8 @@ class World {
     host::Stack::ConnectOptions o{.remote = {address(options_.relay ? kRelay : kServer), kPort},
                                   .source = {},
                                   .local_port = {},
-                                  .socket = socket_options()};
+                                  .socket = socket_options(),
+                                  .offer = options_.offer};
     auto connection = client_.stack().connect(o, simulator_.now());
     CHECK(connection.has_value());
     client_peers_.push_back(std::make_unique<Peer>(simulator_, client_, **connection,

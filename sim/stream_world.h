@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "host/stack.h"
@@ -30,6 +31,7 @@ struct WorldOptions {
   bool relay = false;
   bool splice = false;  // with relay: the two connections become one on the way
   host::CongestionAlgorithm congestion = host::CongestionAlgorithm::kCubic;
+  std::optional<host::Offer> offer{};  // of the client's SYN; nothing: all it can
   int connections = 1;
   Duration limit = hours(4);  // of virtual time
 };

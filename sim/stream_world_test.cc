@@ -32,6 +32,29 @@ TEST(StreamWorld, ACleanLinkCarriesBothStreams) {
   }
 }
 
+/// Window shifts a SYN may offer; the largest is coarse, 16 KiB a step.
+constexpr std::optional<uint8_t> kShifts[] = {{}, 0, 3, 14};
+
+TEST(StreamWorld, WhateverIsOfferedACleanLinkCarriesBothStreams) {
+  for (std::optional<uint8_t> shift : kShifts) {
+    for (int bits = 0; bits < 4; ++bits) {
+      WorldOptions o;
+      o.random_impairment = false;
+      o.upload = 1'000'000;
+      o.download = 3'000'000;
+      o.offer = {.timestamps = (bits & 1) != 0,
+                 .sack = (bits & 2) != 0,
+                 .window_shift = shift,
+                 .mss_max = 1400};
+      WorldResult r = run_world(o);
+      EXPECT_EQ(r.failure, "");
+      EXPECT_EQ(r.errors, 0);
+      EXPECT_EQ(r.bytes, 4'000'000u);
+      EXPECT_EQ(r.server.retransmitted_segments, 0u);
+    }
+  }
+}
+
 TEST(StreamWorld, AdverseLinksDeliverTheExactStreamOrANamedError) {
   uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
   if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
@@ -80,6 +103,27 @@ TEST(StreamWorld, SplicingAtAnyMomentLeavesBothStreamsExact) {
   RecordProperty("spliced", static_cast<int>(spliced));
   EXPECT_LE(errors, (last - first + 1) / 10 + 2) << "named errors should be rare";
   EXPECT_GE(spliced, (last - first + 1) / 2) << "most pairs should have become one";
+}
+
+TEST(StreamWorld, WhateverIsOfferedAdverseLinksDeliverTheExactStreamOrANamedError) {
+  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
+  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
+  uint64_t errors = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    Rng rng(seed);
+    WorldOptions o;
+    o.seed = seed;
+    o.offer = {.timestamps = rng.chance(0.5),
+               .sack = rng.chance(0.5),
+               .ecn = rng.chance(0.5),
+               .window_shift = kShifts[rng.below(std::size(kShifts))],
+               .mss_max = static_cast<uint16_t>(500 + rng.below(1500)),
+               .isn = SeqNum(static_cast<uint32_t>(rng.next()))};
+    WorldResult r = run_world(o);
+    errors += static_cast<uint64_t>(r.errors);
+    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+  }
+  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
 }
 
 TEST(StreamWorld, TwoRunsOfOneSeedAreIdentical) {

@@ -261,6 +261,36 @@ TEST(TcpTimeWait, LastsAsLongAsTheOptionsOfItsConnectionSay) {
   EXPECT_EQ(active.stack().time_wait_count(), 0u);
 }
 
+TEST(TcpTimeWait, APortOfOursServesAgainOnlyASynThatCannotBeTakenForTheOldOnes) {  // RFC 6191 §2
+  ScriptedPeer::Options options;
+  options.stack.local_port_first = options.stack.local_port_last = options.stack_port;
+  ScriptedPeer peer(options);
+  peer.establish_active();
+  peer.shutdown();
+  peer.deliver(seg().fin().seq(1).ack(2));
+  peer.release();
+  peer.tick(seconds(2));
+  const SegContext c = peer.to_stack();
+  auto connect = [&](const host::Offer& offer) {
+    return peer.stack().connect({.remote = c.source,
+                                 .source = c.destination.address,
+                                 .local_port = {},
+                                 .socket = {},
+                                 .offer = offer},
+                                peer.now());
+  };
+  const SeqNum snd_nxt(peer.stack_isn() + 2);
+  for (const host::Offer& offer :
+       {host::Offer{.timestamps = false}, host::Offer{.isn = snd_nxt + 65536}}) {
+    const auto refused = connect(offer);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Errc::kAddressNotAvailable);
+  }
+  const auto taken = connect({.isn = snd_nxt + 65537});
+  ASSERT_TRUE(taken.has_value());
+  peer.stack().release(*taken);
+}
+
 TEST(TcpTimeWait, AtItsBoundTheOldestGoes) {
   ScriptedPeer::Options options;
   options.stack.max_time_wait = 1;

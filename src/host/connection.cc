@@ -45,11 +45,15 @@ Connection::Connection(Stack& stack, const FourTuple& tuple, const SocketOptions
       nodelay_(options.nodelay),
       keepalive_(options.keepalive) {}
 
-void Connection::open_active(SeqNum iss, Time now) {
+void Connection::open_active(const Offer& offer, SeqNum iss, Time now) {
   sender_.start(iss);
   ts_offset_ = stack_.timestamp_offset(tuple_);
-  timestamps_ = sack_ = window_scaling_ = true;  // offered; the SYN-ACK decides
-  ecn_ = options_->ecn;
+  timestamps_ = offer.timestamps;
+  sack_ = offer.sack;
+  ecn_ = offer.ecn;
+  window_scaling_ = offer.window_shift.has_value();
+  receiver_.offer_shift(offer.window_shift.value_or(0));
+  mss_max_ = offer.mss_max;
   owned_ = true;
   syn_due_ = true;
   set_state(State::kSynSent);
@@ -63,7 +67,8 @@ void Connection::open_passive(const Segment& syn, SeqNum iss, Listener& listener
   ts_offset_ = stack_.timestamp_offset(tuple_);
   negotiate(syn);
   ecn_ = options_->ecn && syn.has(wire::tcp_flag::kEce) && syn.has(wire::tcp_flag::kCwr);
-  receiver_.start(syn.seq, options_->receive_buffer_min, window_scaling_ ? own_shift() : 0);
+  receiver_.offer_shift(window_scaling_ ? window_shift_for(*options_) : 0);
+  receiver_.start(syn.seq, options_->receive_buffer_min);
   receiver_.set_peer_uses_sack(sack_);
   sender_.vars().wnd = sender_.vars().max_wnd = syn.window;  // a SYN's window is never scaled
   syn_due_ = true;
@@ -82,15 +87,6 @@ void Connection::negotiate(const Segment& syn) {
   send_shift_ = window_scaling_ ? *o.window_scale : 0;
   if (o.mss) peer_mss_ = std::max<uint16_t>(*o.mss, 64);  // below that headers outweigh data
   if (timestamps_) ts_recent_ = o.timestamps->value;
-}
-
-uint8_t Connection::own_shift() const {
-  uint8_t shift = 0;
-  while (shift < wire::TcpOptions::kMaxWindowScale &&
-         (options_->receive_buffer_max >> shift) > 65535) {
-    ++shift;
-  }
-  return shift;
 }
 
 void Connection::set_state(State state) {
@@ -258,6 +254,14 @@ ConnectionInfo Connection::info() const {
   info.timestamps = timestamps_;
   info.ecn = ecn_;
   return info;
+}
+
+Offer Connection::peer_offer() const {
+  return {.timestamps = timestamps_,
+          .sack = sack_,
+          .ecn = ecn_,
+          .window_shift = window_scaling_ ? std::optional(send_shift_) : std::nullopt,
+          .mss_max = peer_mss_};
 }
 
 void Connection::on_icmp_error(Errc error, bool hard) {

@@ -17,6 +17,7 @@
 #include "base/intrusive_list.h"
 #include "base/result.h"
 #include "base/timer_wheel.h"
+#include "host/offer.h"
 #include "host/path_cache.h"
 #include "host/receiver.h"
 #include "host/segment.h"
@@ -133,6 +134,10 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void set_cork(bool on);
   void set_keepalive(bool on);
   ConnectionInfo info() const;
+  /// The offer with which another connection's SYN promises what this one's peer has promised, as
+  /// far as it was agreed on: timestamps, SACK, ECN, the peer's own window shift, its MSS.
+  /// Established connections only.
+  Offer peer_offer() const;
 
  private:
   static constexpr Duration kRefusedInterval = milliseconds(500);  // as Linux
@@ -148,10 +153,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   ~Connection() = default;
 
   // connection.cc
-  void open_active(SeqNum iss, Time now);
+  void open_active(const Offer& offer, SeqNum iss, Time now);
   void open_passive(const Segment& syn, SeqNum iss, Listener& listener, Time now);
-  /// The smallest shift with which the largest window we may offer fits 16 bits (RFC 7323 §2.2).
-  uint8_t own_shift() const;
   void set_state(State state);
   void end(Errc error);
   void released();
@@ -232,6 +235,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   uint32_t ts_recent_ = 0;            // RFC 7323 §4.3
   SeqNum last_ack_sent_;
   uint32_t refused_at_ms_ = 0;  // last ACK that answered a segment outside the window
+  uint16_t mss_max_ = 0;        // of our MSS option; 0: what the interface takes
   uint8_t handshake_tries_ = 0;
   uint8_t keepalive_tries_ = 0;
 

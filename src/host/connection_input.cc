@@ -80,7 +80,8 @@ void Connection::on_syn_sent_segment(Segment& segment, Time now) {
   }
   if (!segment.syn()) return;
   negotiate(segment);
-  receiver_.start(segment.seq, options_->receive_buffer_min, window_scaling_ ? own_shift() : 0);
+  if (!window_scaling_) receiver_.offer_shift(0);
+  receiver_.start(segment.seq, options_->receive_buffer_min);
   receiver_.offered(syn_window());
   receiver_.set_peer_uses_sack(sack_);
   snd.wnd = snd.max_wnd = segment.window;

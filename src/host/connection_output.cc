@@ -84,11 +84,11 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
   }
   if (syn) {
     uint32_t mtu = stack_.port_info(path_->path.port_index).mtu;
-    spec.options.mss = offered_mss_ = static_cast<uint16_t>(mtu - ip_header(tuple_) - kTcpHeader);
+    uint32_t mss = mtu - ip_header(tuple_) - kTcpHeader;
+    if (mss_max_ != 0) mss = std::min<uint32_t>(mss, mss_max_);
+    spec.options.mss = offered_mss_ = static_cast<uint16_t>(mss);
     spec.options.sack_permitted = sack_;
-    if (window_scaling_) {
-      spec.options.window_scale = state_ == State::kSynSent ? own_shift() : receiver_.shift();
-    }
+    if (window_scaling_) spec.options.window_scale = receiver_.shift();
   }
   if (header.sack) receiver_.fill_sack(spec.options);
   if ((header.flags & kAck) != 0) {

@@ -6,10 +6,9 @@
 
 namespace fairlead::host {
 
-void Receiver::start(SeqNum irs, uint32_t limit, uint8_t shift) {
+void Receiver::start(SeqNum irs, uint32_t limit) {
   irs_ = irs;
   nxt_ = edge_ = irs + 1;
-  shift_ = shift;
   // The field counts in steps of 1 << shift, which may be many bytes: a buffer of a step or
   // less could not tell of its window.
   limit_ = std::max(limit, kMinSteps << shift_);

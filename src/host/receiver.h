@@ -29,9 +29,10 @@ class Receiver {
   /// Linux's value; RFC 9293 §3.8.6.3 allows up to 500 ms.
   static constexpr Duration kDelayedAck = milliseconds(40);
 
-  /// The peer's SYN had sequence number `irs`; about `limit` bytes may wait, and the window field
-  /// will be shifted by `shift`.
-  void start(SeqNum irs, uint32_t limit, uint8_t shift);
+  /// The window field will be shifted by so much, once start() is called. 0: no scaling.
+  void offer_shift(uint8_t shift) { shift_ = shift; }
+  /// The peer's SYN had sequence number `irs`. About `limit` bytes may wait.
+  void start(SeqNum irs, uint32_t limit);
   /// Our SYN, which the peer's answers, has offered `window` bytes.
   void offered(uint32_t window) { edge_ = nxt_ + window; }
   void clear(Resources& res);

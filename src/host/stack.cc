@@ -111,11 +111,13 @@ void Stack::close(Listener* listener) {
 
 // RFC 6191 §2 from the other side, as tcp_tw_reuse of Linux: with timestamps, a second later than
 // the last segment, nothing of the old connection can be taken for one of the new.
-bool Stack::is_reusable(const TimeWait& entry) const {
-  return entry.timestamps && now_ - entry.since() >= kReuseAfter;
+bool Stack::is_reusable(const TimeWait& entry, const Offer& offer) const {
+  if (offer.isn && !offer.isn->after(entry.snd_nxt + kReuseAbove)) return false;
+  return entry.timestamps && offer.timestamps &&
+         now_ - entry.since() >= kReuseAfter;
 }
 
-Result<uint16_t> Stack::choose_port(FourTuple tuple) {
+Result<uint16_t> Stack::choose_port(FourTuple tuple, const Offer& offer) {
   // RFC 6056 §3.3.3: a start that only the holder of the key can know, then the next free one.
   tuple.local.port = 0;
   uint32_t range = uint32_t{config_.local_port_last} - config_.local_port_first + 1;
@@ -127,7 +129,7 @@ Result<uint16_t> Stack::choose_port(FourTuple tuple) {
     if (index_.find(tuple) != nullptr || !splices_.give_way(tuple)) continue;
     const TimeWait* waiting = time_wait_.find(tuple);
     if (waiting == nullptr) return tuple.local.port;
-    if (!reusable && is_reusable(*waiting)) reusable = tuple.local.port;
+    if (!reusable && is_reusable(*waiting, offer)) reusable = tuple.local.port;
   }
   if (reusable) return *reusable;
   return fail(Errc::kAddressNotAvailable,
@@ -139,6 +141,10 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   if (options.remote.port == 0 || options.remote.address.is_unspecified() ||
       options.remote.address.is_multicast_or_broadcast()) {
     return fail(Errc::kInvalidArgument, "cannot connect to " + options.remote.to_string());
+  }
+  const Offer offer = options.offer.value_or(full_offer(options.socket));
+  if (offer.window_shift > wire::TcpOptions::kMaxWindowScale) {
+    return fail(Errc::kInvalidArgument, "a window is shifted by 14 bits at most");
   }
   FourTuple tuple{{}, options.remote};
   if (options.source) {
@@ -158,21 +164,20 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
       return fail(Errc::kAddressInUse);
     }
   } else {
-    Result<uint16_t> chosen = choose_port(tuple);
+    Result<uint16_t> chosen = choose_port(tuple, offer);
     if (!chosen) return std::unexpected(chosen.error());
     tuple.local.port = *chosen;
   }
   Connection* connection = create(tuple, intern(options.socket));
   if (connection == nullptr) return fail(Errc::kNoBufferSpace);
   ++resources_.counters.connections_opened;
-  SeqNum iss = initial_sequence(tuple, now);
+  SeqNum iss = offer.isn.value_or(initial_sequence(tuple, now));
   if (TimeWait* before = time_wait_.find(tuple)) {
-    // Beyond whatever window the old connection had.
-    if (iss.at_or_before(before->snd_nxt + 65536)) iss = before->snd_nxt + 65537;
+    if (!iss.after(before->snd_nxt + kReuseAbove)) iss = before->snd_nxt + kReuseAbove + 1;
     time_wait_.erase(*before);
     ++resources_.counters.time_wait_reused;
   }
-  connection->open_active(iss, now);
+  connection->open_active(offer, iss, now);
   update(*connection);
   return connection;
 }

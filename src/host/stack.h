@@ -93,6 +93,7 @@ class Stack {
     std::optional<IpAddress> source;     // else what the route prefers
     std::optional<uint16_t> local_port;  // else chosen by RFC 6056
     SocketOptions socket;
+    std::optional<Offer> offer{};  // else full_offer(socket)
   };
   /// In SYN-SENT; the outcome comes as event::kConnected or kClosed. EADDRINUSE, EADDRNOTAVAIL (no
   /// free port), EHOSTUNREACH, ENETUNREACH, EINVAL, ENOBUFS.
@@ -133,6 +134,8 @@ class Stack {
 
   static constexpr uint32_t kPortTries = 64;  // looked at before TIME-WAIT is cut short for one
   static constexpr Duration kReuseAfter = seconds(1);
+  /// Beyond whatever window a connection in TIME-WAIT had.
+  static constexpr uint32_t kReuseAbove = 65536;
   /// Segments that belong to no connection object: RST, TIME-WAIT's ACK.
   static constexpr size_t kMaxReplies = 256;
   /// Segments of splices, per burst.
@@ -190,8 +193,8 @@ class Stack {
   void wake_writers();
   void destroy(Connection& connection);
   SeqNum initial_sequence(const FourTuple& tuple, Time now) const;
-  bool is_reusable(const TimeWait& entry) const;
-  Result<uint16_t> choose_port(FourTuple tuple);
+  bool is_reusable(const TimeWait& entry, const Offer& offer) const;
+  Result<uint16_t> choose_port(FourTuple tuple, const Offer& offer);
 
   void step_splicings();
   void finish(Splicing& splicing);

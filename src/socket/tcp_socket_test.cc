@@ -116,6 +116,20 @@ TEST_F(TcpSocketTest, AConversationFromConnectToClose) {
   EXPECT_TRUE(pair_.nothing_left());
 }
 
+TEST_F(TcpSocketTest, ConnectOffersWhatItIsTold) {
+  connect_silent_server();
+  host::Stack::ConnectOptions to = pair_.to_server();
+  to.offer = {.timestamps = false, .window_shift = 3, .mss_max = 1000};
+  spawn_client(converse(pair_.client_runtime(), to, "x", client_));
+  pair_.run(milliseconds(10));
+  ASSERT_EQ(held_.size(), 1u);
+  const host::Offer heard = held_[0].connection().peer_offer();
+  EXPECT_FALSE(heard.timestamps);
+  EXPECT_TRUE(heard.sack);
+  EXPECT_EQ(heard.window_shift, 3);
+  EXPECT_EQ(heard.mss_max, 1000);
+}
+
 TEST_F(TcpSocketTest, ConnectToNobodyIsRefused) {
   spawn_client(converse(pair_.client_runtime(), pair_.to_server(), "x", client_));
   pair_.run(milliseconds(10));
