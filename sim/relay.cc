@@ -72,7 +72,7 @@ bool Relay::splice(Pair& pair) {
   nic::SpliceOptions options;
   options.observer = this;
   options.idle_timeout = minutes(30);
-  if (host_.stack().splice(pair.a, pair.b, options) != host::SpliceRefusal::kNone) {
+  if (!host_.stack().splice(pair.a, pair.b, options)) {
     ++splices_.refused;
     return false;
   }

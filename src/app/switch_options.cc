@@ -111,6 +111,18 @@ std::optional<protocol::ProxyVersion> proxy_version_of(VirtualServerConfig::Send
   check_failed("SendProxy has a counterpart", __FILE__, __LINE__);
 }
 
+l7::Splicing splicing_of(VirtualServerConfig::Splicing splicing) {
+  switch (splicing) {
+    case VirtualServerConfig::Splicing::kOff:
+      return l7::Splicing::kOff;
+    case VirtualServerConfig::Splicing::kAnswered:
+      return l7::Splicing::kAnswered;
+    case VirtualServerConfig::Splicing::kEarly:
+      return l7::Splicing::kEarly;
+  }
+  check_failed("Splicing has a counterpart", __FILE__, __LINE__);
+}
+
 l7::HealthCheck health_check_of(const HealthCheckConfig& from) {
   return {.kind = kind_of(from.kind),
           .path = from.path,
@@ -209,6 +221,8 @@ l7::SwitchOptions switch_options(const control::Config& config, ShardShare share
     server.send_proxy = proxy_version_of(from.send_proxy);
     server.accept_proxy = from.accept_proxy;
     server.add_forwarded_for = from.add_forwarded_for;
+    server.splicing = splicing_of(from.splicing);
+    server.splice_after = from.splice_after;
     if (!from.access_log.empty()) server.access_log = logs.access_log(from);
   }
   return out;

@@ -74,8 +74,7 @@ bool Splicing::step(Time now) {
   if (ended_) return true;
   if (!translating_) return false;
   if (failed()) {  // what we sent ourselves never got there
-    for (Side& side : sides_) side.connection->abort();
-    end(nic::SpliceEnd::kRemoved);
+    stop();
     return true;
   }
   for (const Side& side : sides_) {
@@ -96,6 +95,7 @@ void Splicing::end_relaying() {
     how = &side == &sides_[0] ? nic::SpliceEnd::kResetByClient : nic::SpliceEnd::kResetByServer;
     other(side).connection->abort();
   }
+  for (Side& side : sides_) direction_from(side).rule.bytes = side.relayed;
   end(how);
 }
 
@@ -103,7 +103,7 @@ void Splicing::relay(Side& from, Side& to) {
   Connection& x = *from.connection;
   Connection& y = *to.connection;
   const size_t ours = x.readable() - x.held();
-  if (ours > 0) x.forward(y, ours);
+  if (ours > 0) from.relayed += x.forward(y, ours);
   if (x.end_of_stream() && !from.fin_passed) {
     from.fin_passed = true;
     y.shutdown_write();
@@ -127,6 +127,7 @@ void Splicing::begin_translating(Time now) {
   stack_.describe(splice_, *sides_[0].connection, *sides_[1].connection,
                   {sides_[0].in, sides_[0].out, sides_[1].in, sides_[1].out});
   for (Side& side : sides_) {
+    direction_from(side).rule.bytes = side.relayed;
     Connection& c = *side.connection;
     if (c.timestamps_) c.follow_timestamps(c.timestamp(now));
     c.life_deadline_ = Time::max();  // no keep-alive: the ends look after themselves
@@ -277,6 +278,17 @@ void Splicing::release_connections() {
     c.events_ = 0;
     stack_.update(c);
   }
+}
+
+void Splicing::stop() {
+  if (translating_) {
+    for (const port::TcpPacketSpec& reset : stack_.splices().resets(splice_)) {
+      stack_.push_reply(reset);
+    }
+    for (Side& side : sides_) side.connection->end(Errc::kConnectionAborted);
+  }
+  for (Side& side : sides_) side.connection->abort();
+  end(nic::SpliceEnd::kRemoved);
 }
 
 void Splicing::abandon() {

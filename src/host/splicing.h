@@ -61,15 +61,19 @@ class Splicing : public ListHook<SplicingTag> {
   /// released and the splice is the table's, or has ended.
   bool step(Time now);
 
+  const nic::Splice& splice() const { return splice_; }
+  /// Resets both ends.
+  void stop();
   /// The stack goes away.
   void abandon();
 
  private:
   struct Side {
     Connection* connection = nullptr;
-    SeqNum in;    // of its peer: what comes from here on is passed through
-    SeqNum out;   // to its peer: what we sent ourselves ends here
-    SeqNum high;  // of its peer: the end of what was passed through so far
+    SeqNum in;             // of its peer: what comes from here on is passed through
+    SeqNum out;            // to its peer: what we sent ourselves ends here
+    SeqNum high;           // of its peer: the end of what was passed through so far
+    uint64_t relayed = 0;  // bytes from its peer
     bool fin_passed = false;
   };
 

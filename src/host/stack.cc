@@ -113,8 +113,7 @@ void Stack::close(Listener* listener) {
 // the last segment, nothing of the old connection can be taken for one of the new.
 bool Stack::is_reusable(const TimeWait& entry, const Offer& offer) const {
   if (offer.isn && !offer.isn->after(entry.snd_nxt + kReuseAbove)) return false;
-  return entry.timestamps && offer.timestamps &&
-         now_ - entry.since() >= kReuseAfter;
+  return entry.timestamps && offer.timestamps && now_ - entry.since() >= kReuseAfter;
 }
 
 Result<uint16_t> Stack::choose_port(FourTuple tuple, const Offer& offer) {
@@ -208,21 +207,35 @@ SpliceRefusal Stack::refusal(const Connection& client, const Connection& server)
   return SpliceRefusal::kNone;
 }
 
-SpliceRefusal Stack::splice(Connection* client, Connection* server,
-                            const nic::SpliceOptions& options) {
+std::expected<nic::Splice*, SpliceRefusal> Stack::splice(Connection* client, Connection* server,
+                                                         const nic::SpliceOptions& options) {
   SpliceRefusal why = refusal(*client, *server);
   nic::Splice* splice = why == SpliceRefusal::kNone ? splices_.create() : nullptr;
   if (why == SpliceRefusal::kNone && splice == nullptr) why = SpliceRefusal::kTableFull;
   if (why != SpliceRefusal::kNone) {
     ++splice_refusals_[static_cast<size_t>(why)];
-    return why;
+    return std::unexpected(why);
   }
   splice->options = options;
   Splicing* splicing =
       splicing_pool_.create(*this, std::array<Connection*, 2>{client, server}, *splice);
   CHECK(splicing != nullptr);
   splicings_due_.push_back(*splicing);
-  return why;
+  return splice;
+}
+
+void Stack::end_splice(nic::Splice& splice) {
+  if (splice.open) {
+    for (const port::TcpPacketSpec& reset : splices_.resets(splice)) push_reply(reset);
+    return splices_.remove(splice, nic::SpliceEnd::kRemoved);
+  }
+  Splicing* ending = nullptr;
+  index_.for_each([&](Connection& c) {
+    if (c.splicing_ != nullptr && &c.splicing_->splice() == &splice) ending = c.splicing_;
+  });
+  if (ending == nullptr) return;  // it is ending already
+  ending->stop();
+  finish(*ending);
 }
 
 void Stack::describe(nic::Splice& splice, const Connection& client, const Connection& server,
@@ -251,7 +264,12 @@ void Stack::describe(nic::Splice& splice, const Connection& client, const Connec
                              .to_client = way(client),
                              .generation = static_cast<uint32_t>(rng_.next()),
                              .spliced_at = static_cast<uint64_t>(now_.time_since_epoch().count())};
-  const nic::SpliceRecords records = nic::records_of(pair);
+  nic::SpliceRecords records = nic::records_of(pair);
+  // What each end has acknowledged so far.
+  records.from_client.rule.acked = points.server_in.value();
+  records.from_client.rule.window = client.sender_.vars().wnd;
+  records.from_server.rule.acked = points.client_in.value();
+  records.from_server.rule.window = server.sender_.vars().wnd;
   splice.directions[nic::Splice::kUp].tuple = client.tuple_;
   splice.directions[nic::Splice::kUp].rule = records.from_client.rule;
   splice.directions[nic::Splice::kDown].tuple = server.tuple_;

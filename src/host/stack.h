@@ -17,6 +17,7 @@
 
 #include <array>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -105,7 +106,11 @@ class Stack {
   /// Makes one connection of two (splicing.h), at any time after both were established, and takes
   /// them over: the pointers die. What was received and not read yet is delivered first. Refused:
   /// nothing has changed, and the reason is counted.
-  SpliceRefusal splice(Connection* client, Connection* server, const nic::SpliceOptions& options);
+  /// The splice lives until its observer is told of its end.
+  std::expected<nic::Splice*, SpliceRefusal> splice(Connection* client, Connection* server,
+                                                    const nic::SpliceOptions& options);
+  /// Ends it at once; both ends are told by RST when they send next.
+  void end_splice(nic::Splice& splice);
   nic::SpliceTable& splices() { return splices_; }
   const nic::SpliceTable& splices() const { return splices_; }
   /// By SpliceRefusal.

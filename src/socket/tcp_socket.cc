@@ -149,4 +149,16 @@ TcpSocket TcpListener::Accept::await_resume() {
   return connection != nullptr ? TcpSocket(listener_->runtime_, *connection) : TcpSocket();
 }
 
+std::expected<nic::Splice*, host::SpliceRefusal> TcpSocket::splice(
+    TcpSocket& client, TcpSocket& server, const nic::SpliceOptions& options) {
+  auto spliced = client.state_->runtime.stack.splice(&client.state_->connection,
+                                                     &server.state_->connection, options);
+  if (!spliced) return spliced;
+  for (TcpSocket* socket : {&client, &server}) {
+    socket->state_->spliced = true;
+    socket->state_.reset();
+  }
+  return spliced;
+}
+
 }  // namespace fairlead

@@ -65,7 +65,9 @@ class SocketState final : public host::Observer, public Pooled {
       : runtime(runtime), connection(connection) {
     connection.set_observer(this);
   }
-  ~SocketState() { runtime.stack.release(&connection); }
+  ~SocketState() {
+    if (!spliced) runtime.stack.release(&connection);
+  }
 
   void on_events(uint8_t events) override;
   void set_deadline(Time at);
@@ -75,6 +77,7 @@ class SocketState final : public host::Observer, public Pooled {
   SocketWait* reader = nullptr;
   SocketWait* writer = nullptr;
   Time deadline = Time::max();
+  bool spliced = false;  // the connection is the stack's own
 };
 
 }  // namespace detail
@@ -87,6 +90,12 @@ class TcpSocket {
 
   /// Waits for the handshake. Errors of Stack::connect(), ECONNREFUSED, ETIMEDOUT.
   static Task<Result<TcpSocket>> connect(Runtime runtime, host::Stack::ConnectOptions options);
+
+  /// Makes one connection of two of one stack, see Stack::splice(); both sockets are closed then.
+  /// Nobody may be waiting on either.
+  static std::expected<nic::Splice*, host::SpliceRefusal> splice(TcpSocket& client,
+                                                                 TcpSocket& server,
+                                                                 const nic::SpliceOptions& options);
 
   bool is_open() const { return state_ != nullptr; }
   const host::Connection& connection() const { return state_->connection; }

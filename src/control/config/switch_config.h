@@ -110,6 +110,7 @@ struct SwitchTimeouts {
 struct VirtualServerConfig {
   enum class Protocol : uint8_t { kHttp, kTls, kTcp };
   enum class Balance : uint8_t { kConnection, kRequest };
+  enum class Splicing : uint8_t { kOff, kAnswered, kEarly };
   enum class SendProxy : uint8_t { kNo, kV1, kV2 };
   enum class LogFormat : uint8_t { kJson, kCommon };
 
@@ -119,6 +120,8 @@ struct VirtualServerConfig {
   std::vector<ListenerConfig> listeners;  // the first is that of the first line
   Protocol protocol = Protocol::kHttp;
   Balance balance = Balance::kConnection;
+  Splicing splicing = Splicing::kAnswered;
+  uint64_t splice_after = 0;  // segments
   PoolConfig pool;  // takes what no match does; without servers that is refused
   std::vector<MatchConfig> matches;
   SwitchTimeouts timeouts;

@@ -46,6 +46,18 @@ void check_protocol(const Statement& block, const VirtualServerConfig& server,
   }
 }
 
+// Of a connection that is spliced nobody looks at its requests.
+void check_splicing(const Statement& block, const VirtualServerConfig& server,
+                    Diagnostics& diagnostics) {
+  const Statement* statement = find(block, "splice");
+  if (statement == nullptr || server.splicing == VirtualServerConfig::Splicing::kOff) return;
+  const bool per_request = server.balance == VirtualServerConfig::Balance::kRequest;
+  if (!per_request && !server.add_forwarded_for) return;
+  diagnostics.error(statement->keyword.at,
+                    fmt::format("found splice with {}; it needs requests that are not looked at",
+                                per_request ? "balance request" : "add_header"));
+}
+
 }  // namespace
 
 void read_listener(Arguments& in, Endpoint& out) {
@@ -72,6 +84,7 @@ void read_virtual_server(DirectiveInput& in, Config& out) {
   read_block("virtual_server", in.statement.children, virtual_server_directives(), in.diagnostics,
              server);
   check_protocol(in.statement, server, in.diagnostics);
+  check_splicing(in.statement, server, in.diagnostics);
   if (!find(in.statement, "real_server") && !find(in.statement, "match")) {
     in.arguments.reject(
         R"(found no server; expected at least one "real_server ADDRESS PORT" or "match ... pool NAME")");

@@ -34,6 +34,13 @@ void read_listen(DirectiveInput& in, Server& out) {
   if (in.arguments.ok()) out.listeners.push_back(listener);
 }
 
+void read_splice(DirectiveInput& in, Server& out) {
+  static constexpr std::string_view kModes[] = {"off", "on", "early"};
+  auto index = static_cast<size_t>(out.splicing);
+  in.arguments.choice("MODE", kModes, index);
+  out.splicing = static_cast<Server::Splicing>(index);
+}
+
 constexpr std::array kOwn = {
     Directive<Server>{.keyword = "accept_proxy",
                       .usage = "accept_proxy",
@@ -106,6 +113,14 @@ constexpr std::array kOwn = {
                             in.arguments.choice("VERSION", kVersions, index);
                             out.send_proxy =
                                 index == 0 ? Server::SendProxy::kV1 : Server::SendProxy::kV2;
+                          }},
+    Directive<Server>{.keyword = "splice", .usage = "splice on|off|early", .read = read_splice},
+    Directive<Server>{.keyword = "splice_after",
+                      .usage = "splice_after PACKETS",
+                      .read =
+                          [](DirectiveInput& in, Server& out) {
+                            in.arguments.number("PACKETS", {.min = 0, .max = 1u << 30},
+                                                out.splice_after);
                           }},
 };
 

@@ -98,12 +98,13 @@ std::string session_table(const Json& rows) {
                {"local"},
                {"server"},
                {"state"},
+               {"seat"},
                {"expires/s", Align::kRight},
                {"from client", Align::kRight},
                {"to client", Align::kRight}});
   for (const Json& row : rows) {
     table.add({field(row, "client"), field(row, "virtual"), field(row, "local"),
-               field(row, "server"), field(row, "state"),
+               field(row, "server"), field(row, "state"), field(row, "seat"),
                fmt::format("{:.1f}", static_cast<double>(count(row, "expires_ms")) / 1000),
                field(row, "bytes_from_client"), field(row, "bytes_to_client")});
   }

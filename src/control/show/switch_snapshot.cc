@@ -71,6 +71,7 @@ Json to_json(size_t shard, const l7::SessionSnapshot& session) {
           {"local", name_of(session.local)},
           {"server", name_of(session.server)},
           {"state", session.state},
+          {"seat", session.seat},
           {"expires_ms", in_units(session.expires, milliseconds(1))},
           {"bytes_from_client", session.bytes_from_client},
           {"bytes_to_client", session.bytes_to_client}};

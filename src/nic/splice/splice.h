@@ -63,12 +63,13 @@ class SpliceObserver {
 };
 
 struct SpliceOptions {
-  SpliceObserver* observer = nullptr;      // outlives the splice
-  Duration idle_timeout = hours(24);       // without a packet in either direction
-  Duration time_wait = seconds(60);        // both FINs acknowledged: late packets still pass
-  Duration close_timeout = seconds(10);    // after a RST: if nothing else comes, it was genuine
-  uint64_t sink_after_packets = 0;         // go down to the kernel's seat after so many packets
-  uint64_t sink_after_bytes = UINT64_MAX;  // or bytes, whichever comes first
+  SpliceObserver* observer = nullptr;        // outlives the splice
+  Duration idle_timeout = hours(24);         // without a packet in either direction
+  Duration half_closed_timeout = hours(24);  // likewise, after the first FIN
+  Duration time_wait = seconds(60);          // both FINs acknowledged: late packets still pass
+  Duration close_timeout = seconds(10);      // after a RST: if nothing else comes, it was genuine
+  uint64_t sink_after_packets = 0;           // go down to the kernel's seat after so many packets
+  uint64_t sink_after_bytes = UINT64_MAX;    // or bytes, whichever comes first
 };
 
 struct OverTag {};
@@ -92,6 +93,7 @@ class Splice : public TimerNode, public ListHook<OverTag> {
   SpliceOptions options;
   Time spliced_at{};
   SpliceSeat seat = SpliceSeat::kUser;
+  bool open = false;   // SpliceTable::open()
   bool stays = false;  // in this process: on its way to its end, or the kernel's table is full
   bool reset_noted = false;  // a RST has passed, close_timeout runs
 
@@ -100,6 +102,7 @@ class Splice : public TimerNode, public ListHook<OverTag> {
   const FourTuple& server() const { return directions[kDown].tuple; }
   uint32_t state() const { return directions[kUp].rule.state | directions[kDown].rule.state; }
   bool is_over() const { return (state() & FL_SPLICE_OVER) != 0; }
+  bool is_half_closed() const { return (state() & FL_SPLICE_PEER_FIN) != 0; }
   bool is_reset() const { return (state() & FL_SPLICE_RESET) != 0; }
 };
 

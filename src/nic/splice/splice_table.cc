@@ -81,6 +81,7 @@ Splice* SpliceTable::create() {
 void SpliceTable::open(Splice& splice, Time now) {
   for (Direction& direction : splice.directions) index_.insert(direction);
   splice.spliced_at = now;
+  splice.open = true;
   ++counters_.opened;
   if (splice.is_over() || splice.is_reset()) return note_end(splice, now);
   timers_.arm(splice, now + splice.options.idle_timeout);
@@ -109,6 +110,25 @@ void SpliceTable::remove(Splice& splice, SpliceEnd end) {
   }
   ++counters_.ended;
   pool_.destroy(&splice);
+}
+
+std::vector<port::TcpPacketSpec> SpliceTable::resets(Splice& splice) {
+  std::vector<port::TcpPacketSpec> out;
+  const SpliceRecords kernels = in_kernel(splice);
+  for (Direction& from : splice.directions) {
+    Direction& to = splice.other(from);
+    if (!find_way(to)) continue;
+    const fl_splice_rule& rule = current_rule(from, kernels);
+    port::TcpPacketSpec& spec = out.emplace_back();
+    spec.tuple = from.tuple;
+    spec.local_mac = to.path.local_mac;
+    spec.next_hop = to.path.next_hop;
+    spec.port_index = to.path.port_index;
+    spec.seq = SeqNum(rule.acked - rule.ack_offset);
+    spec.ack = SeqNum(current_rule(to, kernels).acked);
+    spec.flags = wire::tcp_flag::kRst | wire::tcp_flag::kAck;
+  }
+  return out;
 }
 
 bool SpliceTable::give_way(const FourTuple& tuple) {
@@ -338,6 +358,9 @@ void SpliceTable::note_end(Splice& splice, Time now) {
     ++counters_.over_recycled;
     return remove(over_.front(), SpliceEnd::kClosed);
   }
+  if (splice.is_half_closed() && !splice.reset_noted) {
+    timers_.arm(splice, now + splice.options.half_closed_timeout);
+  }
   if (!splice.is_reset() || splice.reset_noted) return;
   splice.reset_noted = true;
   for (Direction& direction : splice.directions) {
@@ -363,7 +386,9 @@ void SpliceTable::on_splice_timer(Splice& splice, Time now) {
     for (Direction& direction : splice.directions)
       direction.rule.state &= ~uint32_t{FL_SPLICE_RESET};
   }
-  const Time idle_at = last_packet(splice) + splice.options.idle_timeout;
+  const Time idle_at =
+      last_packet(splice) +
+      (splice.is_half_closed() ? splice.options.half_closed_timeout : splice.options.idle_timeout);
   if (idle_at <= now) return remove(splice, SpliceEnd::kIdle);
   timers_.arm(splice, idle_at);
 }

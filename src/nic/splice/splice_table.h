@@ -19,12 +19,14 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "base/hash_index.h"
 #include "base/object_pool.h"
 #include "nic/splice/kernel_seat.h"
 #include "nic/splice/splice.h"
 #include "port/packet.h"
+#include "port/packet_builder.h"
 #include "port/path.h"
 
 namespace fairlead::nic {
@@ -95,6 +97,10 @@ class SpliceTable {
   void report(Splice& splice, SpliceEnd end);
   /// Ends it at once. Later packets are the host stack's, which answers RST.
   void remove(Splice& splice, SpliceEnd end);
+
+  /// What tells the ends of a splice that it is no more, from each to the other: exact unless there
+  /// is data on its way, and then the answer to what is sent next is. Fewer where there is no path.
+  std::vector<port::TcpPacketSpec> resets(Splice& splice);
 
   bool empty() const { return index_.size() == 0; }
   size_t size() const { return index_.size() / 2; }

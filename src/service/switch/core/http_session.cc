@@ -195,6 +195,11 @@ Task<bool> HttpSession::relay_after_first_request() {
     session_.record().wait = session_.now() - passed_on;
     chosen.counters().total_latency += session_.record().wait;
     upload_.reset();
+    fill_record();
+    if (session_.splice(request_.began)) {
+      request_logged_ = true;
+      co_return false;
+    }
     co_await session_.relay();
   } else {
     co_await no_answer(outcome);
@@ -205,6 +210,12 @@ Task<bool> HttpSession::relay_after_first_request() {
 
 void HttpSession::log() {
   if (std::exchange(request_logged_, true)) return;
+  fill_record();
+  session_.record().total = session_.now() - request_.began;
+  session_.log();
+}
+
+void HttpSession::fill_record() {
   AccessRecord& record = session_.record();
   record.method = request_.method_name;
   record.target = request_.target;
@@ -212,8 +223,6 @@ void HttpSession::log() {
   record.referer = request_.referer;
   record.user_agent = request_.user_agent;
   record.version = request_.version;
-  record.total = session_.now() - request_.began;
-  session_.log();
 }
 
 }  // namespace fairlead::l7

@@ -63,6 +63,7 @@ class HttpSession final : private FactsSource, private balance::HeaderLookup {
   Task<void> refuse(uint16_t status, std::string_view why);
   Task<bool> relay_after_first_request();
   void log();
+  void fill_record();
   balance::RequestFacts facts() override;
   std::optional<std::string_view> header(std::string_view name) const override {
     return shared_.head.header(name);

@@ -29,6 +29,15 @@ enum class Balance : uint8_t {
   kRequest,     // each request is given a server
 };
 
+/// When the two connections of a session become one. Never with Balance::kRequest or
+/// add_forwarded_for, for which each request is looked at.
+enum class Splicing : uint8_t {
+  kOff,
+  kAnswered,  // protocol http: when the first answer begins; until then one can be given in the
+              // server's place. Other protocols: at once
+  kEarly,     // as soon as the server has taken the connection
+};
+
 /// What may last how long; doc/configuration.md says what is measured from when.
 struct Timeouts {
   Duration listen = seconds(30);
@@ -77,6 +86,8 @@ struct VirtualServerOptions {
   std::optional<protocol::ProxyVersion> send_proxy;
   bool accept_proxy = false;
   bool add_forwarded_for = false;
+  Splicing splicing = Splicing::kAnswered;
+  uint64_t splice_after = 0;        // segments both ways before a splice goes down to the kernel
   AccessLog* access_log = nullptr;  // outlives the switch; nullptr: none
 };
 

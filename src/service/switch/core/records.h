@@ -60,8 +60,9 @@ struct SessionSnapshot {
   Endpoint virtual_server;
   Endpoint local;          // our end of the connection to the server; port 0: there is none yet
   Endpoint server;         // likewise
-  std::string_view state;  // "LISTEN", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT"
-  Duration expires{};      // until it is ended if nothing happens
+  std::string_view state;  // "LISTEN", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT", "CLOSE"
+  std::string_view seat = "host";  // where it runs: host, or spliced: user, tc, xdp
+  Duration expires{};              // until it is ended if nothing happens
   uint64_t bytes_from_client = 0;
   uint64_t bytes_to_client = 0;
 };

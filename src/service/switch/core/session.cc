@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "service/switch/core/spliced_session.h"
 #include "service/switch/protocol/proxy_protocol.h"
 #include "socket/fork.h"
 
@@ -95,11 +96,12 @@ Task<Session::Outcome> Session::connect(FactsSource& source) {
       co_return Outcome::kConnected;
     }
     reused_ = false;
-    auto socket =
-        co_await TcpSocket::connect(shared_.runtime, {.remote = server->endpoint(),
-                                                      .source = {},
-                                                      .local_port = {},
-                                                      .socket = virtual_server_->to_server});
+    host::Stack::ConnectOptions connection{.remote = server->endpoint(),
+                                           .source = {},
+                                           .local_port = {},
+                                           .socket = virtual_server_->to_server};
+    if (splices()) connection.offer = client_.connection().peer_offer();
+    auto socket = co_await TcpSocket::connect(shared_.runtime, connection);
     if (socket) {
       server_ = std::move(*socket);
       ++shared_.counters.server_connects;
@@ -212,6 +214,26 @@ Task<void> Session::relay() {
   co_await pump(server_, client_);
   co_await up.join();
   end("done");
+}
+
+bool Session::splices() const {
+  const VirtualServerOptions& o = options();
+  return o.splicing != Splicing::kOff && o.balance == Balance::kConnection && !o.add_forwarded_for;
+}
+
+bool Session::splice(Time began) {
+  if (!splices()) return false;
+  SplicedSession::Parts parts{.slot = virtual_server_.again(),
+                              .link = std::move(*link_),
+                              .record = record_,
+                              .began = began};
+  const bool spliced = SplicedSession::begin(shared_, client_, server_, parts);
+  if (spliced) {
+    link_.reset();
+  } else {
+    *link_ = std::move(parts.link);
+  }
+  return spliced;
 }
 
 Task<void> Session::finish() {

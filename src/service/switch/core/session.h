@@ -80,6 +80,11 @@ class Session : public ListHook<SessionTag> {
   /// Relays bytes both ways until both have ended, or either broke; then the other is reset.
   Task<void> relay();
 
+  /// The rest is the splice's, if there is to be one and there can be; then this session is over.
+  /// `began`: the first request.
+  bool splice(Time began);
+  bool splices() const;
+
   /// The end of an orderly conversation: FIN, and what the client still sends is thrown away for a
   /// moment, so that no RST overtakes the last answer.
   Task<void> finish();

@@ -17,7 +17,9 @@
 namespace fairlead::l7 {
 
 class Session;
+class SplicedSession;
 struct SessionTag {};
+struct SplicedTag {};
 
 struct SharedState {
   explicit SharedState(Runtime r) : runtime(r), idle(r.scheduler) {}
@@ -33,6 +35,8 @@ struct SharedState {
   IdleConnections idle;
   IntrusiveList<Session, SessionTag> sessions;
   size_t session_count = 0;
+  IntrusiveList<SplicedSession, SplicedTag> spliced;
+  size_t spliced_count = 0;
   EventLog* events = nullptr;
   protocol::HttpHead head;  // of whoever parsed last
   std::vector<uint8_t> unread = std::vector<uint8_t>(kMaxHead);

@@ -12,6 +12,7 @@ Task<void> StreamSession::run() {
   session_.record().server_name = hello_.server_name;
   switch (co_await session_.connect(*this)) {
     case Session::Outcome::kConnected:
+      if (session_.splice(began)) co_return;
       co_await session_.relay();
       break;
     case Session::Outcome::kNoServer:

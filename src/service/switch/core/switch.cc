@@ -8,6 +8,7 @@
 #include "service/switch/core/http_session.h"
 #include "service/switch/core/session.h"
 #include "service/switch/core/shared_state.h"
+#include "service/switch/core/spliced_session.h"
 #include "service/switch/core/stream_session.h"
 #include "service/switch/core/virtual_server.h"
 #include "socket/fork.h"
@@ -115,7 +116,11 @@ struct Switch::Parts {
 Switch::Switch(Runtime runtime, uint64_t seed)
     : parts_(std::make_unique<Parts>(runtime)), seed_(seed) {}
 
-Switch::~Switch() { CHECK(parts_->shared.sessions.empty()); }
+Switch::~Switch() {
+  SharedState& shared = parts_->shared;
+  CHECK(shared.sessions.empty());
+  while (!shared.spliced.empty()) delete &shared.spliced.front();
+}
 
 Result<std::unique_ptr<Switch>> Switch::start(Runtime runtime, SwitchOptions options,
                                               uint64_t seed) {
@@ -181,9 +186,14 @@ size_t Switch::set_admin(std::string_view name, balance::AdminState state) {
 void Switch::end_sessions_of(const balance::Server& server) {
   parts_->shared.idle.forget(server);
   for (Session& session : parts_->shared.sessions) {
-    const balance::Server* theirs = session.chosen();
-    if (theirs != nullptr && theirs->is_same_as(server)) session.end_by_command();
+    const balance::Server* chosen = session.chosen();
+    if (chosen != nullptr && chosen->is_same_as(server)) session.end_by_command();
   }
+  std::vector<SplicedSession*> theirs;  // each is gone when it has ended
+  for (SplicedSession& session : parts_->shared.spliced) {
+    if (session.server().is_same_as(server)) theirs.push_back(&session);
+  }
+  for (SplicedSession* session : theirs) session->end_by_command();
 }
 
 std::vector<ServerSnapshot> Switch::servers() const {
@@ -219,10 +229,16 @@ std::vector<SessionSnapshot> Switch::sessions(size_t limit) const {
     if (out.size() == limit) break;
     out.push_back(session.snapshot());
   }
+  for (const SplicedSession& session : parts_->shared.spliced) {
+    if (out.size() == limit) break;
+    out.push_back(session.snapshot());
+  }
   return out;
 }
 
-size_t Switch::session_count() const { return parts_->shared.session_count; }
+size_t Switch::session_count() const {
+  return parts_->shared.session_count + parts_->shared.spliced_count;
+}
 const SwitchCounters& Switch::counters() const { return parts_->shared.counters; }
 
 }  // namespace fairlead::l7

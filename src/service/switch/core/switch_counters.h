@@ -23,6 +23,7 @@ namespace fairlead::l7 {
   X(responses_3xx, "")                                                         \
   X(responses_4xx, "")                                                         \
   X(responses_5xx, "")                                                         \
+  X(spliced, "sessions whose two connections became one")                      \
   X(switched_protocols, "101 and CONNECT: relayed as bytes from there on")     \
   X(no_route, "no rule took the request and there is no pool of its own")      \
   X(no_server, "no server of the pool could take it")                          \

@@ -46,7 +46,12 @@ struct VirtualServer {
       ++virtual_server_->session_count;
     }
     Slot(Slot&&) noexcept = default;
-    Slot& operator=(Slot&&) = delete;
+    Slot& operator=(Slot&& other) noexcept {
+      std::swap(virtual_server_, other.virtual_server_);
+      return *this;
+    }
+    /// One more.
+    Slot again() const { return Slot(virtual_server_); }
     ~Slot();
     VirtualServer& operator*() const { return *virtual_server_; }
     VirtualServer* operator->() const { return virtual_server_.get(); }

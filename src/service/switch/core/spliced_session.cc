@@ -1,0 +1,142 @@
+#include "service/switch/core/spliced_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace fairlead::l7 {
+namespace {
+
+/// After a RST: how long silence must last before it is believed. A forged one is followed by more
+/// packets well within that.
+constexpr Duration kResetSilence = seconds(2);
+
+nic::SpliceOptions splice_options(const VirtualServerOptions& options) {
+  return {.idle_timeout = options.timeouts.established,
+          .half_closed_timeout = options.timeouts.closewait,
+          .time_wait = options.timeouts.timewait,
+          .close_timeout = std::max(options.timeouts.close, kResetSilence),
+          .sink_after_packets = options.splice_after};
+}
+
+std::string_view name_of(nic::SpliceEnd end) {
+  switch (end) {
+    case nic::SpliceEnd::kClosed:
+    case nic::SpliceEnd::kReused:
+      return "done";
+    case nic::SpliceEnd::kResetByClient:
+      return "client_aborted";
+    case nic::SpliceEnd::kResetByServer:
+      return "server_aborted";
+    case nic::SpliceEnd::kIdle:
+      return "timeout";
+    case nic::SpliceEnd::kRemoved:
+      return "removed";
+  }
+  check_failed("SpliceEnd has a name", __FILE__, __LINE__);
+}
+
+}  // namespace
+
+SplicedSession::Record::Record(const AccessRecord& from)
+    : method(from.method),
+      target(from.target),
+      version(from.version),
+      host(from.host),
+      referer(from.referer),
+      user_agent(from.user_agent),
+      server_name(from.server_name),
+      record(from) {
+  record.method = method;
+  record.target = target;
+  record.version = version;
+  record.host = host;
+  record.referer = referer;
+  record.user_agent = user_agent;
+  record.server_name = server_name;
+}
+
+SplicedSession::SplicedSession(SharedState& shared, Parts& parts)
+    : shared_(shared),
+      slot_(std::move(parts.slot)),
+      link_(std::move(parts.link)),
+      client_(parts.record.client),
+      began_(parts.began),
+      bytes_from_client_(parts.record.bytes_from_client),
+      bytes_to_client_(parts.record.bytes_to_client) {
+  if (slot_->options.access_log != nullptr) record_ = std::make_unique<Record>(parts.record);
+  shared_.spliced.push_back(*this);
+  ++shared_.spliced_count;
+}
+
+SplicedSession::~SplicedSession() {
+  // The splice may outlive it: when the stack is taken down.
+  if (splice_ != nullptr) splice_->options.observer = nullptr;
+  shared_.spliced.erase(*this);
+  --shared_.spliced_count;
+}
+
+bool SplicedSession::begin(SharedState& shared, TcpSocket& client, TcpSocket& server,
+                           Parts& parts) {
+  std::unique_ptr<SplicedSession> session(new SplicedSession(shared, parts));
+  nic::SpliceOptions options = splice_options(session->slot_->options);
+  options.observer = session.get();
+  auto spliced = TcpSocket::splice(client, server, options);
+  if (!spliced) {
+    parts.slot = std::move(session->slot_);
+    parts.link = std::move(session->link_);
+    return false;
+  }
+  session.release()->splice_ = *spliced;
+  ++shared.counters.spliced;
+  return true;
+}
+
+void SplicedSession::end_by_command() {
+  ++shared_.counters.ended_by_command;
+  shared_.runtime.stack.end_splice(*splice_);
+}
+
+void SplicedSession::on_splice_end(const nic::SpliceReport& report) {
+  splice_ = nullptr;
+  SwitchCounters& counters = shared_.counters;
+  counters.bytes_from_clients += report.up.bytes;
+  counters.bytes_to_clients += report.down.bytes;
+  balance::Server::Counters& server = link_.server().counters();
+  server.bytes_to_server += report.up.bytes;
+  server.bytes_to_client += report.down.bytes;
+  if (report.end == nic::SpliceEnd::kIdle) ++counters.idle_timeouts;
+  if (record_ != nullptr) {
+    AccessRecord& record = record_->record;
+    record.server = link_.server().name();
+    record.bytes_from_client += report.up.bytes;
+    record.bytes_to_client += report.down.bytes;
+    record.total = shared_.runtime.scheduler.now() - began_;
+    record.end = name_of(report.end);
+    slot_->options.access_log->write(record);
+  }
+  delete this;
+}
+
+SessionSnapshot SplicedSession::snapshot() const {
+  const nic::SpliceTable& table = shared_.runtime.stack.splices();
+  const auto flows = table.flows(*splice_);
+  const uint32_t state = splice_->state();
+  SessionSnapshot s;
+  s.client = client_;
+  s.virtual_server = splice_->client().local;
+  s.local = splice_->server().local;
+  s.server = splice_->server().remote;
+  s.state = (state & FL_SPLICE_RESET) != 0      ? "CLOSE"
+            : (state & FL_SPLICE_PEER_FIN) != 0 ? "CLOSE-WAIT"
+                                                : "ESTABLISHED";
+  s.seat = splice_->open ? nic::splice_seat_name(splice_->seat) : "host";
+  const Time until = splice_->is_armed() ? splice_->armed_for() : shared_.runtime.scheduler.now();
+  s.expires = std::max(Duration::zero(), until - shared_.runtime.scheduler.now());
+  s.bytes_from_client = bytes_from_client_ + flows[nic::Splice::kUp].bytes;
+  s.bytes_to_client = bytes_to_client_ + flows[nic::Splice::kDown].bytes;
+  return s;
+}
+
+}  // namespace fairlead::l7
