@@ -21,6 +21,7 @@ class StaticRouter final : public port::Router {
 
   Result<port::Path> resolve(const IpAddress& remote) override;
   std::optional<IpAddress> source_for(const IpAddress& remote) override;
+  std::optional<uint16_t> mtu_for(const IpAddress&) const override { return mtu_; }
   uint64_t generation() const override { return generation_; }
   bool is_local(const IpAddress& address) const override;
 

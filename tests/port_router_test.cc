@@ -71,6 +71,7 @@ TEST_F(NetlinkRouterTest, HostOnTheLinkIsResolvedByTheKernel) {
        {std::pair{"10.77.0.1", "10.77.0.2"}, {"fd77::1", "fd77::2"}}) {
     EXPECT_EQ(router_->resolve(ip(remote)).error().code, Errc::kWouldBlock);
     EXPECT_EQ(router_->source_for(ip(remote)), ip(source));
+    EXPECT_EQ(router_->mtu_for(ip(remote)), 1500);
     const Result<Path> path = resolve(remote);
     ASSERT_TRUE(path) << remote;
     EXPECT_EQ(path->source, ip(source));
@@ -85,6 +86,7 @@ TEST_F(NetlinkRouterTest, HostOnTheLinkIsResolvedByTheKernel) {
 TEST_F(NetlinkRouterTest, DistantHostIsReachedByTheGatewayOfTheBestRoute) {
   EXPECT_EQ(router_->resolve(ip("192.0.2.9")).error().code, Errc::kNetworkUnreachable);
   EXPECT_EQ(router_->source_for(ip("192.0.2.9")), std::nullopt);
+  EXPECT_EQ(router_->mtu_for(ip("192.0.2.9")), std::nullopt);
   const uint64_t before = router_->generation();
   namespaces_->run_in_b(
       "ip route add default via 10.77.0.1 && ip -6 route add default via fd77::1 &&"
@@ -95,6 +97,7 @@ TEST_F(NetlinkRouterTest, DistantHostIsReachedByTheGatewayOfTheBestRoute) {
     EXPECT_EQ(resolve(remote)->next_hop, peer_mac_);
     EXPECT_EQ(resolve(remote)->gateway, ip(remote).is_v4() ? ip("10.77.0.1") : ip("fd77::1"));
     EXPECT_EQ(resolve(remote)->mtu, mtu);
+    EXPECT_EQ(router_->mtu_for(ip(remote)), mtu);
   }
   EXPECT_NE(router_->generation(), before);
   namespaces_->run_in_b("ip route del default");

@@ -113,7 +113,7 @@ TEST(TcpOffer, OfAPeerIsWhatItsSynPromised) {
     EXPECT_EQ(again.sack, theirs.sack);
     EXPECT_EQ(again.ecn, theirs.ecn);
     EXPECT_EQ(again.window_shift, theirs.window_shift);
-    EXPECT_EQ(again.mss_max, theirs.mss_max);
+    EXPECT_EQ(again.mss_max, std::min<uint16_t>(theirs.mss_max, 1460));
     EXPECT_EQ(again.isn, std::nullopt);
   }
 }
@@ -125,6 +125,44 @@ TEST(TcpOffer, OfAPeerIsOnlyWhatWasAgreedOn) {
   const Offer again = peer.connection().peer_offer();
   EXPECT_FALSE(again.timestamps || again.sack || again.ecn || again.window_shift);
   EXPECT_EQ(again.mss_max, 536);  // RFC 9293 §3.7.1: said nothing
+}
+
+// ---- the MSS option ----
+
+TEST(TcpMssOption, IsNoMoreThanTheSocketSays) {
+  for (uint16_t most : {uint16_t{0}, uint16_t{1200}, uint16_t{9000}}) {
+    ScriptedPeer::Options options;
+    options.socket.mss_max = most;
+    const uint16_t said = most == 1200 ? 1200 : 1460;
+    ScriptedPeer passive(options);
+    passive.listen();
+    passive.deliver(seg().syn().mss(1460));
+    passive.expect(seg().syn().ack(1).mss(said));
+    ScriptedPeer active(options);
+    active.connect();
+    active.expect(seg().syn().ece().cwr().mss(said));
+  }
+}
+
+TEST(TcpMssOption, OfAListenerMayChangeForConnectionsToCome) {
+  ScriptedPeer peer;
+  host::Listener& listener = peer.listen();
+  listener.set_mss_max(1300);
+  peer.deliver(seg().syn().mss(1460));
+  peer.expect(seg().syn().ack(1).mss(1300));
+  listener.set_mss_max(0);
+  peer.expect_after(seconds(1), seg().syn().ack(1).mss(1300));  // the same one again
+  peer.deliver(seg().syn().mss(1460).from_port(6000));
+  peer.expect(seg().syn().ack(1).mss(1460));
+}
+
+TEST(TcpMssOption, DoesNotLimitWhatTheStackSends) {
+  ScriptedPeer::Options options;
+  options.socket.mss_max = 500;
+  ScriptedPeer peer(options);
+  peer.establish_passive({.timestamps = false});
+  peer.write(1460);
+  peer.expect(seg().seq(1).ack(1).data(1460));
 }
 
 // ---- the window ----

@@ -123,6 +123,25 @@ TEST(TcpPathMtu, IsForgottenAfterTenMinutesAndTriedAgain) {  // RFC 1191 §6.3
   peer.expect(seg().seq(1461).ack(1).data(1460));
 }
 
+TEST(TcpPathMtu, IsWhatThePathsMssAndThePeersOfferGoBy) {  // RFC 6691 §2
+  for (bool ipv6 : {false, true}) {
+    ScriptedPeer peer({.ipv6 = ipv6});
+    const IpAddress remote = peer.to_stack().source.address;
+    const uint16_t headers = ipv6 ? 60 : 40;
+    EXPECT_EQ(peer.stack().path_mss(remote), 1500 - headers);
+    peer.establish_passive({.mss = 1440, .wscale = {}, .sack = false, .timestamps = false});
+    EXPECT_EQ(peer.connection().peer_offer().mss_max, 1440);
+    peer.write(1440);
+    deliver_icmp(peer, too_big(ipv6, 1300), 1);
+    EXPECT_EQ(peer.stack().path_mss(remote), 1300 - headers);
+    EXPECT_EQ(peer.connection().peer_offer().mss_max, 1300 - headers);
+    peer.deliver(seg().seq(1).ack(1441));
+    peer.tick(minutes(11));
+    peer.call("a turn", [] {});
+    EXPECT_EQ(peer.stack().path_mss(remote), 1500 - headers);
+  }
+}
+
 TEST(TcpPathMtu, ABlackHoleIsFoundByTimeouts) {  // RFC 4821 §7.7
   ScriptedPeer peer;
   peer.establish_passive(kPlain);

@@ -18,6 +18,7 @@ struct SocketOptions {
   bool nodelay = false;    // true: no Nagle (RFC 9293 §3.7.4)
   bool keepalive = false;  // RFC 9293 §3.8.4: off by default
   bool ecn = true;         // offer and accept ECN (RFC 3168)
+  uint16_t mss_max = 0;    // our MSS option says no more; 0: what the interface takes
   CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
   Duration keepalive_idle = hours(2);
   Duration keepalive_interval = seconds(75);

@@ -67,6 +67,7 @@ void Connection::open_passive(const Segment& syn, SeqNum iss, Listener& listener
   ts_offset_ = stack_.timestamp_offset(tuple_);
   negotiate(syn);
   ecn_ = options_->ecn && syn.has(wire::tcp_flag::kEce) && syn.has(wire::tcp_flag::kCwr);
+  mss_max_ = listener.mss_max();
   receiver_.offer_shift(window_scaling_ ? window_shift_for(*options_) : 0);
   receiver_.start(syn.seq, options_->receive_buffer_min);
   receiver_.set_peer_uses_sack(sack_);
@@ -261,7 +262,7 @@ Offer Connection::peer_offer() const {
           .sack = sack_,
           .ecn = ecn_,
           .window_shift = window_scaling_ ? std::optional(send_shift_) : std::nullopt,
-          .mss_max = peer_mss_};
+          .mss_max = path_mss(stack_.now())};
 }
 
 void Connection::on_icmp_error(Errc error, bool hard) {

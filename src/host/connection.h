@@ -135,8 +135,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void set_keepalive(bool on);
   ConnectionInfo info() const;
   /// The offer with which another connection's SYN promises what this one's peer has promised, as
-  /// far as it was agreed on: timestamps, SACK, ECN, the peer's own window shift, its MSS.
-  /// Established connections only.
+  /// far as it was agreed on: timestamps, SACK, ECN, the peer's own window shift; and the largest
+  /// segment that it and the way to it take. Established connections only.
   Offer peer_offer() const;
 
  private:
@@ -190,6 +190,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   bool emit_data(port::PacketBurst& burst, Time now);
   struct Header;
   void build(port::TxPacket& packet, const Header& header, Time now);
+  /// What the peer and the path to it take: payload and options.
+  uint16_t path_mss(Time now) const;
   void update_mss(Time now);
   /// What the SYN of an active open offers; never scaled (RFC 7323 §2.2).
   uint16_t syn_window() const;

@@ -12,10 +12,7 @@ using namespace wire::tcp_flag;
 namespace {
 
 constexpr uint32_t kTimestampsSize = 12;  // with padding
-constexpr uint32_t kTcpHeader = 20;
 constexpr uint32_t kMaxIpPacket = 65535;
-
-uint32_t ip_header(const FourTuple& tuple) { return tuple.remote.address.is_v4() ? 20 : 40; }
 
 }  // namespace
 
@@ -41,9 +38,12 @@ void Connection::follow_timestamps(uint32_t value) {
   followed_timestamp_ = value;
 }
 
+uint16_t Connection::path_mss(Time now) const {
+  return std::min(peer_mss_, mss_for(stack_.paths().mtu(*path_, now), tuple_.remote.address));
+}
+
 void Connection::update_mss(Time now) {
-  uint32_t mtu = stack_.paths().mtu(*path_, now);
-  uint32_t mss = std::min<uint32_t>(peer_mss_, mtu - ip_header(tuple_) - kTcpHeader);
+  uint32_t mss = path_mss(now);
   if (timestamps_) mss -= kTimestampsSize;
   if (mss == mss_) return;
   mss_ = static_cast<uint16_t>(mss);
@@ -53,7 +53,7 @@ void Connection::update_mss(Time now) {
 SendLimits Connection::limits() const {
   uint32_t max_payload = mss_;
   uint32_t gso = stack_.port_info(path_->path.port_index).max_gso_bytes;
-  uint32_t headers = ip_header(tuple_) + kTcpHeader + kTimestampsSize;
+  uint32_t headers = headers_to(tuple_.remote.address) + kTimestampsSize;
   if (gso > 0) {
     uint32_t room = std::min(kMaxIpPacket, gso - 14) - headers;
     max_payload = std::max<uint32_t>(mss_, room - room % mss_);
@@ -83,10 +83,8 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
         wire::Timestamps{timestamp(now), (header.flags & kAck) != 0 ? ts_recent_ : 0};
   }
   if (syn) {
-    uint32_t mtu = stack_.port_info(path_->path.port_index).mtu;
-    uint32_t mss = mtu - ip_header(tuple_) - kTcpHeader;
-    if (mss_max_ != 0) mss = std::min<uint32_t>(mss, mss_max_);
-    spec.options.mss = offered_mss_ = static_cast<uint16_t>(mss);
+    uint16_t mss = mss_for(stack_.port_info(path_->path.port_index).mtu, tuple_.remote.address);
+    spec.options.mss = offered_mss_ = mss_max_ == 0 ? mss : std::min(mss, mss_max_);
     spec.options.sack_permitted = sack_;
     if (window_scaling_) spec.options.window_scale = receiver_.shift();
   }

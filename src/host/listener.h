@@ -16,7 +16,7 @@ namespace fairlead::host {
 class Listener : public ListHook<EventTag> {
  public:
   Listener(const Endpoint& endpoint, const ListenOptions& options, const SocketOptions& socket)
-      : endpoint_(endpoint), options_(options), socket_(&socket) {}
+      : endpoint_(endpoint), options_(options), socket_(&socket), mss_max_(socket.mss_max) {}
 
   const Endpoint& endpoint() const { return endpoint_; }
   /// Told event::kAcceptable. nullptr: none.
@@ -34,6 +34,9 @@ class Listener : public ListHook<EventTag> {
   size_t pending() const { return pending_; }
   bool full() const { return pending_ >= options_.backlog; }
   size_t handshakes() const { return handshakes_; }
+  /// In place of SocketOptions::mss_max, for connections that come from now on.
+  void set_mss_max(uint16_t mss) { mss_max_ = mss; }
+  uint16_t mss_max() const { return mss_max_; }
 
  private:
   friend class Stack;
@@ -41,6 +44,7 @@ class Listener : public ListHook<EventTag> {
   Endpoint endpoint_;
   ListenOptions options_;
   const SocketOptions* socket_;
+  uint16_t mss_max_;
   Observer* observer_ = nullptr;
   IntrusiveList<Connection, EventTag> queue_;  // nobody observes them yet: the hook is free
   size_t pending_ = 0;                         // in queue_

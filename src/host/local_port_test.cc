@@ -17,6 +17,7 @@ class OneNeighbour final : public port::Router {
     return port::Path{.source = kHere, .local_mac = {}, .next_hop = {}, .gateway = remote};
   }
   std::optional<IpAddress> source_for(const IpAddress&) override { return kHere; }
+  std::optional<uint16_t> mtu_for(const IpAddress&) const override { return 1500; }
   uint64_t generation() const override { return 1; }
   bool is_local(const IpAddress& address) const override { return address == kHere; }
 };

@@ -5,7 +5,8 @@
 namespace fairlead::host {
 
 Offer full_offer(const SocketOptions& options) {
-  return {.ecn = options.ecn, .window_shift = window_shift_for(options)};
+  return {
+      .ecn = options.ecn, .window_shift = window_shift_for(options), .mss_max = options.mss_max};
 }
 
 uint8_t window_shift_for(const SocketOptions& options) {

@@ -52,9 +52,19 @@ Result<void> PathCache::refresh(PathEntry& entry) {
   return {};
 }
 
-uint16_t PathCache::mtu(const PathEntry& entry, Time now) const {
+uint16_t PathCache::least(uint16_t of_route, const PathEntry& entry, Time now) {
   bool learned = entry.learned_mtu != 0 && now < entry.learned_mtu_expires;
-  return learned ? std::min(entry.path.mtu, entry.learned_mtu) : entry.path.mtu;
+  return learned ? std::min(of_route, entry.learned_mtu) : of_route;
+}
+
+uint16_t PathCache::mtu(const PathEntry& entry, Time now) const {
+  return least(entry.path.mtu, entry, now);
+}
+
+std::optional<uint16_t> PathCache::mtu(const IpAddress& remote, Time now) const {
+  const std::optional<uint16_t> of_route = router_.mtu_for(remote);
+  const PathEntry* entry = index_.find(remote);
+  return of_route && entry != nullptr ? least(*of_route, *entry, now) : of_route;
 }
 
 bool PathCache::learn_mtu(PathEntry& entry, uint32_t mtu_value, Time now) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/hash_index.h"
 #include "base/intrusive_list.h"
@@ -50,11 +51,14 @@ class PathCache {
 
   /// Largest IP packet that may be sent along `entry` now.
   uint16_t mtu(const PathEntry& entry, Time now) const;
+  /// Likewise of a path that nobody may be using. nullopt: no route.
+  std::optional<uint16_t> mtu(const IpAddress& remote, Time now) const;
   /// A router said that packets above `mtu` do not pass. True when that is news. Values below the
   /// floor are raised to it.
   bool learn_mtu(PathEntry& entry, uint32_t mtu, Time now);
 
  private:
+  static uint16_t least(uint16_t of_route, const PathEntry& entry, Time now);
   static const IpAddress& key_of(const PathEntry& entry) { return entry.remote; }
 
   port::Router& router_;

@@ -122,6 +122,10 @@ class Stack {
   /// ECONNABORTED.
   void reset_all();
 
+  /// What segments to `remote` may carry now, payload and options: its path's MTU, learned or
+  /// known, without headers. nullopt: no route.
+  std::optional<uint16_t> path_mss(const IpAddress& remote) const;
+
   const Counters& counters() const { return resources_.counters; }
   size_t connection_count() const { return connections_.live(); }
   size_t time_wait_count() const { return time_wait_.size(); }

@@ -81,26 +81,34 @@ Result<NetlinkRouter::Way> NetlinkRouter::way_to(const IpAddress& remote) const 
   return Way{.route = route, .link = link, .source = *source};
 }
 
+uint16_t NetlinkRouter::Way::mtu() const {
+  const uint32_t mtu = route->mtu == 0 ? link->mtu : std::min(route->mtu, link->mtu);
+  return static_cast<uint16_t>(std::min(mtu, 65535u));
+}
+
 Result<Path> NetlinkRouter::resolve(const IpAddress& remote) {
   const Result<Way> way = way_to(remote);
   if (!way) return fail(way.error().code);
   const Route& route = *way->route;
-  const Link& link = *way->link;
   const IpAddress gateway = route.gateway.value_or(remote);
   const Result<MacAddress> next_hop = neighbours_.resolve({route.interface_index, gateway}, now_);
   if (!next_hop) return fail(next_hop.error().code);
-  const uint32_t mtu = route.mtu == 0 ? link.mtu : std::min(route.mtu, link.mtu);
   return Path{.source = way->source,
-              .local_mac = link.mac,
+              .local_mac = way->link->mac,
               .next_hop = *next_hop,
               .gateway = gateway,
-              .mtu = static_cast<uint16_t>(std::min(mtu, 65535u)),
-              .port_index = *link.port_index};
+              .mtu = way->mtu(),
+              .port_index = *way->link->port_index};
 }
 
 std::optional<IpAddress> NetlinkRouter::source_for(const IpAddress& remote) {
   const Result<Way> way = way_to(remote);
   return way ? std::optional(way->source) : std::nullopt;
+}
+
+std::optional<uint16_t> NetlinkRouter::mtu_for(const IpAddress& remote) const {
+  const Result<Way> way = way_to(remote);
+  return way ? std::optional(way->mtu()) : std::nullopt;
 }
 
 bool NetlinkRouter::is_local(const IpAddress& address) const {

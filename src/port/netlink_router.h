@@ -54,6 +54,7 @@ class NetlinkRouter final : public Router {
   /// confirm it, at most every 30 s.
   Result<Path> resolve(const IpAddress& remote) override;
   std::optional<IpAddress> source_for(const IpAddress& remote) override;
+  std::optional<uint16_t> mtu_for(const IpAddress& remote) const override;
   /// Besides real changes, moves on at most every 30 s when neighbours in use went stale, so that
   /// they are asked for again and get confirmed.
   uint64_t generation() const override { return generation_; }
@@ -85,6 +86,8 @@ class NetlinkRouter final : public Router {
     const Route* route;
     const Link* link;
     IpAddress source;
+
+    uint16_t mtu() const;
   };
 
   NetlinkRouter(NetlinkSocket events, NetlinkSocket questions, std::span<const Interface> ours);

@@ -12,6 +12,13 @@
 
 namespace fairlead::port {
 
+/// Bytes of IP and TCP header, without options, of a packet to `remote`.
+inline uint32_t headers_to(const IpAddress& remote) { return remote.is_v4() ? 20 + 20 : 40 + 20; }
+/// The MSS of a path that takes IP packets of `mtu` bytes: payload and options (RFC 6691 §2).
+inline uint16_t mss_for(uint16_t mtu, const IpAddress& remote) {
+  return static_cast<uint16_t>(mtu - headers_to(remote));
+}
+
 struct TcpPacketSpec {
   FourTuple tuple;  // local is the source
   MacAddress local_mac;

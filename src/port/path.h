@@ -35,6 +35,9 @@ class Router {
   /// nullopt: no route.
   virtual std::optional<IpAddress> source_for(const IpAddress& remote) = 0;
 
+  /// The largest IP packet that route takes, bytes, likewise. nullopt: no route.
+  virtual std::optional<uint16_t> mtu_for(const IpAddress& remote) const = 0;
+
   /// Changes whenever an earlier answer may have become wrong. Paths are cached under it.
   virtual uint64_t generation() const = 0;
 

@@ -73,6 +73,7 @@ class ShardPair {
       return path;
     }
     std::optional<IpAddress> source_for(const IpAddress&) override { return address(id_); }
+    std::optional<uint16_t> mtu_for(const IpAddress&) const override { return 1500; }
     uint64_t generation() const override { return 1; }
     bool is_local(const IpAddress& a) const override { return a == address(id_); }
 

@@ -88,6 +88,8 @@ class SwitchWorld {
   void stop_serving() { listeners_.clear(); }
   /// From now on no packet comes from the client any more, not even an ACK.
   void unplug_client() { client_is_there_ = false; }
+  /// The route to the servers has another MTU from now on.
+  void set_server_mtu(uint16_t mtu) { middle_router_.set_mtu(1, mtu); }
 
   Runtime client_runtime() { return client_->runtime(); }
   void spawn(Task<void> task) { CHECK(client_->scheduler().spawn(std::move(task))); }
@@ -158,12 +160,20 @@ class SwitchWorld {
       path.next_hop = MacAddress{{2, 0, 0, 0, 0, 0x77}};
       path.gateway = remote;
       path.port_index = index;
+      path.mtu = mtu_[index];
       return path;
     }
     std::optional<IpAddress> source_for(const IpAddress& remote) override {
       return way_to(remote).first;
     }
-    uint64_t generation() const override { return 1; }
+    std::optional<uint16_t> mtu_for(const IpAddress& remote) const override {
+      return mtu_[way_to(remote).second];
+    }
+    uint64_t generation() const override { return generation_; }
+    void set_mtu(uint8_t index, uint16_t mtu) {
+      mtu_[index] = mtu;
+      ++generation_;
+    }
     bool is_local(const IpAddress& a) const override {
       return std::ranges::any_of(own_, [&](const auto& own) { return own.first == a; });
     }
@@ -177,6 +187,8 @@ class SwitchWorld {
       return own_.front();
     }
     std::vector<std::pair<IpAddress, uint8_t>> own_;
+    std::array<uint16_t, 2> mtu_{1500, 1500};  // by port
+    uint64_t generation_ = 1;
     uint8_t mac_;
   };
 
