@@ -49,7 +49,9 @@ class Door {
         listener_(std::move(listener)),
         target_(std::move(target)),
         room_(shared.runtime.scheduler),
-        accept_(shared.runtime.scheduler, accept_all()) {}
+        accept_(shared.runtime.scheduler, accept_all()) {
+    limit_segments();
+  }
 
   ~Door() { std::erase(target_->waiting, &room_); }
 
@@ -58,8 +60,11 @@ class Door {
     std::erase(target_->waiting, &room_);
     target_ = std::move(target);
     listener_->set_options(target_->options.tcp);
+    limit_segments();
     room_.set();  // if we wait, there may be some here
   }
+  /// New clients are told what the paths to the servers take now.
+  void limit_segments() { listener_->set_mss_max(target_->mss_max(shared_.runtime.stack)); }
 
  private:
   Task<bool> accept_all() {
@@ -87,13 +92,6 @@ class Door {
   Fork<bool> accept_;
 };
 
-Task<bool> expire_idle(SharedState& shared) {
-  while (true) {
-    co_await shared.runtime.scheduler.sleep_for(seconds(1));
-    shared.idle.expire();
-  }
-}
-
 }  // namespace
 
 /// All that one configuration has made, and the doors, which outlive it.
@@ -105,12 +103,20 @@ class Generation {
 };
 
 struct Switch::Parts {
-  explicit Parts(Runtime runtime)
-      : shared(runtime), sweeper(runtime.scheduler, expire_idle(shared)) {}
+  explicit Parts(Runtime runtime) : shared(runtime), housekeeper(runtime.scheduler, keep_house()) {}
+
+  Task<bool> keep_house() {
+    while (true) {
+      co_await shared.runtime.scheduler.sleep_for(seconds(1));
+      shared.idle.expire();
+      // Routes change, path MTUs are learned and forgotten.
+      for (const auto& door : current.doors) door->limit_segments();
+    }
+  }
 
   SharedState shared;
-  Fork<bool> sweeper;
   Generation current;
+  Fork<bool> housekeeper;
 };
 
 Switch::Switch(Runtime runtime, uint64_t seed)

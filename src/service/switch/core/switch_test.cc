@@ -110,6 +110,37 @@ TEST(Switch, ARequestWhoseReusedConnectionWasClosedGoesToANewOne) {
   EXPECT_EQ(world.sut().counters().server_retries, 1u);
 }
 
+TEST(Switch, ClientsAreToldOfSegmentsThatTheWayToEveryServerTakes) {
+  SwitchWorld world;
+  SwitchOptions options = SwitchWorld::options({11});
+  world.set_server_mtu(1400);
+  world.serve(11, SwitchWorld::answering(std::string(kHello)));
+  /// What a new client would put in a segment beside timestamps.
+  auto segment_size = [&] {
+    uint32_t mss = 0;
+    world.spawn([](SwitchWorld& w, uint32_t& found) -> Task<void> {
+      auto socket = co_await TcpSocket::connect(
+          w.client_runtime(),
+          {.remote = SwitchWorld::kListener, .source = {}, .local_port = {}, .socket = {}});
+      if (socket) found = socket->connection().info().mss;
+    }(world, mss));
+    world.run(milliseconds(50));
+    return mss + 12;
+  };
+  world.start(options);
+  EXPECT_EQ(segment_size(), 1360u);
+  world.set_server_mtu(1300);  // the route changes
+  world.run(seconds(1));
+  EXPECT_EQ(segment_size(), 1260u);
+  // Another server, which a rule leads to, has IPv6's longer header.
+  options.pools.push_back({.pool = {.name = "distant", .servers = {}}, .health_checks = {{}}});
+  options.pools[1].pool.servers.push_back({.endpoint = {*IpAddress::parse("2001:db8::1"), 80}});
+  options.virtual_servers[0].rules.push_back({.conditions = {}, .pool = "distant"});
+  world.set_server_mtu(1500);
+  ASSERT_TRUE(world.sut().reconfigure(options).has_value());
+  EXPECT_EQ(segment_size(), 1440u);
+}
+
 TEST(Switch, AServerThatRefusesIsPassedOver) {
   SwitchWorld world;
   world.start(SwitchWorld::options({12, 11}));

@@ -69,6 +69,21 @@ VirtualServer::Slot::~Slot() {
   for (Event* event : std::exchange(virtual_server_->waiting, {})) event->set();
 }
 
+uint16_t VirtualServer::mss_max(const host::Stack& stack) const {
+  uint16_t least = 0;
+  auto consider = [&](std::string_view name) {
+    const balance::Pool* pool = pools->find(name);
+    if (pool == nullptr) return;
+    for (const auto& server : pool->servers()) {
+      const std::optional<uint16_t> mss = stack.path_mss(server->endpoint().address);
+      if (mss && (least == 0 || *mss < least)) least = *mss;
+    }
+  };
+  consider(options.pool);
+  for (const RuleOptions& rule : options.rules) consider(rule.pool);
+  return least;
+}
+
 VirtualServer::VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,
                              const host::SocketOptions& server_socket)
     : options(std::move(o)),

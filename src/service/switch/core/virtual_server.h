@@ -63,6 +63,9 @@ struct VirtualServer {
   VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,
                 const host::SocketOptions& server_socket);
 
+  /// The largest segments that the paths to all its servers take, payload and options: what a
+  /// client is told, so that its segments fit wherever they are sent on. 0: no server, no limit.
+  uint16_t mss_max(const host::Stack& stack) const;
   bool full() const {
     return options.max_connections != 0 && session_count >= options.max_connections;
   }
