@@ -37,19 +37,19 @@ struct SpliceScales {
 };
 
 struct SplicePair {
-  FourTuple client;  // local V, remote C
-  FourTuple server;  // local L, remote D
+  FourTuple client{};  // local V, remote C
+  FourTuple server{};  // local L, remote D
   /// Added to numbers in packets from client to server, subtracted the other way (SEQ from ACK and
   /// ACK from SEQ, TSval from TSecr and TSecr from TSval).
   uint32_t seq_offset = 0;
   uint32_t ack_offset = 0;
   uint32_t ts_value_offset = 0;  // both 0 unless `timestamps`
   uint32_t ts_echo_offset = 0;
-  SpliceScales scales;
+  SpliceScales scales{};
   bool timestamps = false;  // agreed on with both ends
   bool sack = false;        // agreed on with both ends
-  SpliceWay to_server;
-  SpliceWay to_client;
+  SpliceWay to_server{};
+  SpliceWay to_client{};
   uint16_t shard = 0;
   uint32_t generation = 0;  // of the owner's choice; comes back in events
   uint64_t spliced_at = 0;  // CLOCK_BOOTTIME, ns
