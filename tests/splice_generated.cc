@@ -92,7 +92,10 @@ PacketBytes random_options(Dice& dice) {
 
 Endpoint random_endpoint(Dice& dice, bool v6) {
   const auto port = static_cast<uint16_t>(1 + dice.below(0xffff));
-  if (!v6) return {IpAddress::v4(dice.one_in(8) ? 0xffffffff : dice.word()), port};
+  if (!v6) {  // unicast
+    const uint32_t host = dice.one_in(8) ? 0xffffff : dice.word() & 0xffffff;
+    return {IpAddress::v4((11 + dice.below(100)) << 24 | host), port};
+  }
   std::array<uint8_t, 16> bytes;
   std::ranges::generate(bytes, [&] { return dice.one_in(3) ? uint8_t{0} : dice.byte(); });
   bytes[0] = 0x20;  // not IPv4-mapped
@@ -132,13 +135,15 @@ Segment random_segment(Dice& dice, const FourTuple& tuple) {
   return out;
 }
 
-/// Gives a packet IPv4 options or an extension header.
-void extend(PacketBytes& packet) {
+/// Gives a packet IPv4 options or an extension header, and maybe makes it a first fragment.
+void extend(Dice& dice, PacketBytes& packet) {
   const bool v4 = packet[0] >> 4 == 4;
-  const PacketBytes extension = v4 ? nops(4) : PacketBytes{6, 0, 1, 4, 0, 0, 0, 0};
+  const bool fragment = dice.one_in(2);
+  const PacketBytes extension = v4 ? nops(4) : PacketBytes{6, 0, 0, 1, 0, 0, 0, 0};
   packet.insert(packet.begin() + (v4 ? 20 : 40), extension.begin(), extension.end());
   if (v4) packet[0] = 0x46;
-  if (!v4) packet[6] = 60;
+  if (v4 && fragment) packet[6] = 0x20;
+  if (!v4) packet[6] = fragment ? 44 : 60;
   const size_t length_at = v4 ? 2 : 4;
   write16(packet, length_at, static_cast<uint16_t>(read16(packet, length_at) + extension.size()));
 }
@@ -153,7 +158,7 @@ void disturb(Dice& dice, PacketBytes& packet) {
       packet.resize(1 + dice.below(static_cast<uint32_t>(packet.size())));
       break;
     case 2:
-      extend(packet);
+      extend(dice, packet);
       break;
     default: {  // any bit of the headers
       const size_t headers = std::min<size_t>(packet.size(), packet[0] >> 4 == 6 ? 54 : 34);

@@ -124,9 +124,9 @@ FL_INLINE __u64 fl_shift_option(const struct fl_splice_rule *rule, __u8 *option,
 /*
  * Any layout (RFC 9293 section 3.1). A length below 2 or beyond the header ends the list.
  *
- * For the verifier: `at` is masked, which changes nothing, to show its bound; and a zero is added
- * which the verifier can't know to be one, so that all paths to a round of the loop look alike to it
- * and it follows only one of them.
+ * For the verifier: `at` is masked, which changes nothing, to show its bound. And a zero is added
+ * which it can't know to be one, so that all paths to the loop and to a round of it look alike and it
+ * follows only one of them.
  */
 FL_INLINE __u64 fl_shift_options(const struct fl_splice_rule *rule, __u8 *tcp, __u32 header_size,
 				 __u32 acknowledges, const void *end)
@@ -135,6 +135,7 @@ FL_INLINE __u64 fl_shift_options(const struct fl_splice_rule *rule, __u8 *tcp, _
 	__u64 sum = 0;
 	int i;
 
+	tcp += rule->reserved;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < FL_MAX_OPTIONS; ++i) {
 		__u8 *option;
@@ -191,17 +192,18 @@ FL_INLINE __u64 fl_splice_translate_tcp(const struct fl_splice_rule *rule, __u8 
 					__u32 header_size, const void *end)
 {
 	__u32 acknowledges = (tcp[13] & FL_TCP_ACK) / FL_TCP_ACK;
-	/* First, while there is little else for the verifier to follow through its loop. */
-	__u64 sum = fl_shift_common_options(rule, tcp, header_size, acknowledges, end);
+	__u64 sum = rule->port_sum;
 	__u16 window = fl_get16(tcp + 14);
 	__u16 rescaled = fl_swap16(fl_rescale_window(fl_swap16(window), rule->window_shift));
 
 	fl_put16(tcp, rule->source_port);
 	fl_put16(tcp + 2, rule->destination_port);
 	fl_put16(tcp + 14, rescaled);
-	sum += rule->port_sum + (__u64)(__u16)~window + rescaled;
+	sum += (__u64)(__u16)~window + rescaled;
 	sum += fl_shift32(tcp + 4, rule->seq_offset);
-	return sum + fl_shift32(tcp + 8, rule->ack_offset * acknowledges);
+	sum += fl_shift32(tcp + 8, rule->ack_offset * acknowledges);
+	/* Last, when there is little else for the verifier to follow through the loop. */
+	return sum + fl_shift_common_options(rule, tcp, header_size, acknowledges, end);
 }
 
 FL_INLINE void fl_splice_translate_ipv4(const struct fl_splice_rule *rule, __u8 *ip)
@@ -249,12 +251,12 @@ FL_INLINE int fl_splice_translate(const struct fl_splice_rule *rule, __u8 *ip, _
 	if (tcp + header_size > (const __u8 *)end)
 		return -1;
 	fl_forget(header_size);
-	sums->rest = fl_fold32(fl_splice_translate_tcp(rule, tcp, header_size, end));
-	sums->pseudo = rule->address_sum;
 	if (v6)
 		fl_splice_translate_ipv6(rule, ip);
 	else
 		fl_splice_translate_ipv4(rule, ip);
+	sums->pseudo = rule->address_sum;
+	sums->rest = fl_fold32(fl_splice_translate_tcp(rule, tcp, header_size, end));
 	return 0;
 }
 
