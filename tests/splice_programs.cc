@@ -65,9 +65,11 @@ fl_listener listener_of(const Endpoint& endpoint) {
 
 class Loaded final : public SplicePrograms {
  public:
-  explicit Loaded(uint32_t entries) : splice_(splice_bpf__open()), steering_(steering_bpf__open()) {
+  Loaded(uint32_t entries, const std::array<uint8_t, 6>& mac)
+      : splice_(splice_bpf__open()), steering_(steering_bpf__open()) {
     CHECK(splice_ && steering_);
     CHECK(bpf_map__set_max_entries(splice_->maps.rules, entries) == 0);
+    std::memcpy(const_cast<uint8_t*>(splice_->rodata->own_mac), mac.data(), mac.size());
     CHECK(splice_bpf__load(splice_.get()) == 0);
     CHECK(bpf_map__reuse_fd(steering_->maps.rules, rules()) == 0);
     CHECK(steering_bpf__load(steering_.get()) == 0);
@@ -182,8 +184,9 @@ class Loaded final : public SplicePrograms {
 
 }  // namespace
 
-std::unique_ptr<SplicePrograms> SplicePrograms::load(uint32_t entries) {
-  return std::make_unique<Loaded>(entries);
+std::unique_ptr<SplicePrograms> SplicePrograms::load(uint32_t entries,
+                                                     const std::array<uint8_t, 6>& mac) {
+  return std::make_unique<Loaded>(entries, mac);
 }
 
 }  // namespace fairlead::test

@@ -2,6 +2,7 @@
 // theirs (BPF_PROG_TEST_RUN), and the packet socket's filter on the same table.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -27,8 +28,10 @@ struct ProgramInput {
 
 class SplicePrograms {
  public:
-  /// Loads them for `entries` rules; aborts when the kernel refuses.
-  static std::unique_ptr<SplicePrograms> load(uint32_t entries);
+  /// Loads them for `entries` rules; aborts when the kernel refuses. `mac` is what the XDP program
+  /// takes for its interface's address.
+  static std::unique_ptr<SplicePrograms> load(uint32_t entries,
+                                              const std::array<uint8_t, 6>& mac = {});
   virtual ~SplicePrograms() = default;
 
   /// Both rules of the pair, in place of what was there under their keys. Steering takes packets to

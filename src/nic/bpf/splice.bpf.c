@@ -26,6 +26,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "nic/bpf/skb_load.h"
 #include "nic/splice/splice_filter.h"
 #include "nic/splice/splice_rule.h"
 #include "nic/splice/splice_track.h"
@@ -37,7 +38,7 @@
 #define MAX_HEADERS (ETH_HLEN + FL_IPV6_HEADER + FL_TCP_HEADER + FL_MAX_OPTIONS)
 
 /* Set before loading: the interface's own MAC address, for the XDP program. */
-const volatile __u8 own_mac[ETH_ALEN] = {};
+const volatile __u8 own_mac[ETH_ALEN] __attribute__((aligned(4))) = {};
 
 /* The number of entries is set before loading. */
 struct {
@@ -68,11 +69,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
-
-static __always_inline int fl_load(void *packet, __u32 offset, void *to, __u32 size)
-{
-	return bpf_skb_load_bytes_relative(packet, offset, to, size, BPF_HDR_START_NET) != 0;
-}
 
 static __always_inline struct fl_splice_rule *fl_splice_find(void *tables,
 							     const struct fl_splice_key *key)
@@ -240,10 +236,11 @@ static __noinline int splice_in_place(struct __sk_buff *skb)
 static __noinline int judge_loaded(struct __sk_buff *skb)
 {
 	__u16 ether_type = bpf_ntohs(skb->protocol);
+	struct fl_skb from = {.skb = skb, .ip = ETH_HLEN};
 	struct fl_packet packet;
 
-	fl_parse_packet(skb, ether_type, &packet);
-	return fl_splice_judge_loaded(NULL, skb, &packet, ether_type, skb->gso_size);
+	fl_parse_packet(&from, ether_type, &packet);
+	return fl_splice_judge_loaded(NULL, &from, &packet, ether_type, skb->gso_size);
 }
 
 static __always_inline int splice(struct __sk_buff *skb)
@@ -305,8 +302,8 @@ static __always_inline __u32 find_way(struct xdp_md *xdp, const struct fl_splice
 
 static __always_inline int is_own_mac(const __u8 *mac)
 {
-	return fl_get32(mac) == fl_get32((const __u8 *)own_mac) &&
-	       fl_get16(mac + 4) == fl_get16((const __u8 *)own_mac + 4);
+	return fl_get32(mac) == *(const volatile __u32 *)own_mac &&
+	       fl_get16(mac + 4) == *(const volatile __u16 *)(own_mac + 4);
 }
 
 SEC("xdp")

@@ -19,6 +19,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "nic/bpf/skb_load.h"
 #include "nic/splice/splice_filter.h"
 #include "nic/steering/steering_rule.h"
 
@@ -66,11 +67,6 @@ struct {
 	__type(value, __u64);
 } verdicts SEC(".maps");
 
-static __always_inline int fl_load(void *packet, __u32 offset, void *to, __u32 size)
-{
-	return bpf_skb_load_bytes_relative(packet, offset, to, size, BPF_HDR_START_NET) != 0;
-}
-
 static __always_inline int fl_has_listener(void *tables, const struct fl_listener *key)
 {
 	return bpf_map_lookup_elem(&listeners, key) != NULL;
@@ -103,19 +99,20 @@ static __always_inline int is_for_this_interface(const struct __sk_buff *skb)
 	return skb->pkt_type == PACKET_HOST && !(skb->vlan_present && (skb->vlan_tci & 0xfff));
 }
 
-static __always_inline enum fl_verdict verdict_of(struct __sk_buff *skb, struct fl_packet *packet)
+static __always_inline enum fl_verdict verdict_of(struct fl_skb *from, struct fl_packet *packet)
 {
-	if (!is_for_this_interface(skb))
+	if (!is_for_this_interface(from->skb))
 		return FL_PASS_NOT_HERE;
-	fl_parse_packet(skb, bpf_ntohs(skb->protocol), packet);
+	fl_parse_packet(from, bpf_ntohs(from->skb->protocol), packet);
 	return fl_steer(NULL, packet);
 }
 
 SEC("tc")
 int fl_ingress(struct __sk_buff *skb)
 {
+	struct fl_skb from = {.skb = skb, .ip = ETH_HLEN};
 	struct fl_packet packet;
-	enum fl_verdict verdict = verdict_of(skb, &packet);
+	enum fl_verdict verdict = verdict_of(&from, &packet);
 	__u32 key = verdict;
 	__u64 *count = bpf_map_lookup_elem(&verdicts, &key);
 
@@ -129,12 +126,13 @@ int fl_ingress(struct __sk_buff *skb)
 SEC("socket")
 int fl_filter(struct __sk_buff *skb)
 {
+	struct fl_skb from = {.skb = skb, .ip = ETH_HLEN};
 	struct fl_packet packet;
 	enum fl_splice_verdict splice;
 
-	if (!fl_goes_to_host_stack(verdict_of(skb, &packet)))
+	if (!fl_goes_to_host_stack(verdict_of(&from, &packet)))
 		return 0;
-	splice = fl_splice_judge_loaded(NULL, skb, &packet, bpf_ntohs(skb->protocol), skb->gso_size);
+	splice = fl_splice_judge_loaded(NULL, &from, &packet, bpf_ntohs(skb->protocol), skb->gso_size);
 	return fl_splice_goes_up(splice) ? -1 : 0;
 }
 
@@ -142,9 +140,10 @@ int fl_filter(struct __sk_buff *skb)
 SEC("socket")
 int fl_fanout(struct __sk_buff *skb)
 {
+	struct fl_skb from = {.skb = skb, .ip = 0};
 	struct fl_packet packet;
 
-	fl_parse_packet(skb, bpf_ntohs(skb->protocol), &packet);
+	fl_parse_packet(&from, bpf_ntohs(skb->protocol), &packet);
 	if (packet.kind == FL_KIND_OTHER)
 		return 0;
 	return (int)fl_shard(fl_flow_hash(&packet.local, &packet.remote, hash_seed), shards);

@@ -6,7 +6,7 @@
  *
  * A packet is read in small pieces through fl_load(), which the including file defines: offset
  * counts from the IP header; nonzero means "there are not that many bytes". In the kernel it is
- * bpf_skb_load_bytes_relative(), which does not care whether the bytes are in the linear part.
+ * nic/bpf/skb_load.h's, which does not care whether the bytes are in the linear part.
  *
  * "local" and "remote" are as this machine sees them: the destination of a packet that came in, and
  * for an ICMP error the source of the packet it quotes.
