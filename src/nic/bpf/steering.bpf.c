@@ -29,6 +29,9 @@
 /* Set before loading. */
 const volatile __u64 hash_seed = 0;
 const volatile __u32 shards = 1;
+/* A packet that has a rule is for the rule's shard, whatever its hash: rules found after a restart
+ * may be of another number of shards. */
+const volatile __u8 shard_by_rule = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -141,11 +144,19 @@ SEC("socket")
 int fl_fanout(struct __sk_buff *skb)
 {
 	struct fl_skb from = {.skb = skb, .ip = 0};
+	const struct fl_splice_rule *rule;
+	struct fl_splice_key key;
 	struct fl_packet packet;
 
 	fl_parse_packet(&from, bpf_ntohs(skb->protocol), &packet);
 	if (packet.kind == FL_KIND_OTHER)
 		return 0;
+	if (shard_by_rule) {
+		fl_splice_key_of(&key, &packet);
+		rule = fl_splice_find(NULL, &key);
+		if (rule && rule->shard < shards)
+			return rule->shard;
+	}
 	return (int)fl_shard(fl_flow_hash(&packet.local, &packet.remote, hash_seed), shards);
 }
 

@@ -62,6 +62,11 @@ Result<Skeleton> load_programs(const std::string& interface, const SteeringOptio
   if (skeleton == nullptr) return load_failed(interface, errno);
   skeleton->rodata->hash_seed = options.hash_seed;
   skeleton->rodata->shards = options.shards;
+  skeleton->rodata->shard_by_rule = options.shard_by_rule;
+  if (options.splice_rules >= 0) {
+    const int shared = bpf_map__reuse_fd(skeleton->maps.rules, options.splice_rules);
+    if (shared != 0) return load_failed(interface, -shared);
+  }
   const int loaded = steering_bpf__load(skeleton.get());
   if (loaded != 0) return load_failed(interface, -loaded);
   return skeleton;
@@ -161,8 +166,10 @@ Result<std::unique_ptr<Steering>> Steering::attach(const std::string& interface,
   Result<Skeleton> skeleton = load_programs(interface, options);
   if (!skeleton) return std::unexpected(skeleton.error());
   Result<IngressAttachment> attachment = IngressAttachment::attach(
-      bpf_program__fd((*skeleton)->progs.fl_ingress),
-      {.interface = interface, .interface_index = index, .mode = options.attach});
+      bpf_program__fd((*skeleton)->progs.fl_ingress), {.interface = interface,
+                                                       .interface_index = index,
+                                                       .mode = options.attach,
+                                                       .behind = options.splice_link});
   if (!attachment) return std::unexpected(attachment.error());
   auto steering = std::make_unique<KernelSteering>(std::move(*lock), std::move(*skeleton),
                                                    std::move(*attachment));
