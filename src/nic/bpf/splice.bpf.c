@@ -70,6 +70,14 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+/* Interfaces that don't take frames from an XDP program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u8);
+} not_by_xdp SEC(".maps");
+
 static __always_inline struct fl_splice_rule *fl_splice_find(void *tables,
 							     const struct fl_splice_key *key)
 {
@@ -273,6 +281,29 @@ int fl_splice_ingress(struct __sk_buff *skb)
 	return fl_splice_goes_up(verdict) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
+/*
+ * Not attached, but run by user space (BPF_PROG_TEST_RUN) on a "packet" that is an fl_splice_wiring:
+ * changes a rule in place. To write the whole rule back from user space would undo what packets have
+ * changed in it meanwhile. 0: done; 1: there is no such rule.
+ */
+SEC("tc")
+int fl_splice_rewire(struct __sk_buff *skb)
+{
+	struct fl_splice_wiring wiring;
+	struct fl_splice_rule *rule;
+
+	if (bpf_skb_load_bytes(skb, 0, &wiring, sizeof(wiring)))
+		return 1;
+	rule = bpf_map_lookup_elem(&rules, &wiring.key);
+	if (!rule)
+		return 1;
+	rule->next_hop = wiring.next_hop;
+	rule->interface = wiring.interface;
+	rule->mtu = wiring.mtu;
+	rule->shard = wiring.shard;
+	return 0;
+}
+
 /* The interface that the packet leaves by, and both MAC addresses; 0: the kernel can't say now. The
  * lookup is by the final destination, not the rule's next hop: the kernel refuses to look up a
  * link-local gateway. */
@@ -328,7 +359,7 @@ int fl_splice_xdp(struct xdp_md *xdp)
 		return XDP_PASS;
 	extent.size = (__u32)(end - at.ip);
 	if (fl_splice_judge(rule, at.ip, at.tcp, extent, &segment) != FL_SPLICE_TRANSLATED ||
-	    !find_way(xdp, rule, &way) ||
+	    !find_way(xdp, rule, &way) || bpf_map_lookup_elem(&not_by_xdp, &way.ifindex) ||
 	    fl_splice_translate(rule, at.ip, at.tcp, end, &sums))
 		return XDP_PASS;
 	fl_splice_complete_checksum(at.tcp, sums, 0);

@@ -19,7 +19,11 @@ class KernelSeat {
   /// Both rules or neither. ENOBUFS: the table is full. ENOTSUP: the way out is not one this seat
   /// can send by.
   virtual Result<void> install(const SpliceRecords& records) = 0;
-  /// Brings the records' counters and state up to date; false: one of the rules is gone.
+  /// Gives both rules the way out and the shard that `records` have, in place: what packets change
+  /// in them stays. ENOENT: one of the rules is gone. ENOTSUP as install().
+  virtual Result<void> rewire(const SpliceRecords& records) = 0;
+  /// Brings the records' counters and state up to date; false: one of the rules is gone, and has
+  /// counted nothing.
   virtual bool read(SpliceRecords& records) = 0;
   /// read(), and takes both rules out.
   virtual bool remove(SpliceRecords& records) = 0;

@@ -52,7 +52,7 @@ struct SplicePair {
   SpliceWay to_client{};
   uint16_t shard = 0;
   uint32_t generation = 0;  // of the owner's choice; comes back in events
-  uint64_t spliced_at = 0;  // CLOCK_BOOTTIME, ns
+  uint64_t spliced_at = 0;  // CLOCK_MONOTONIC, ns
 
   friend bool operator==(const SplicePair&, const SplicePair&) = default;
 };

@@ -38,6 +38,9 @@ enum class SpliceSeat : uint8_t { kUser, kTc, kXdp };
 /// "user", "tc", "xdp"
 std::string_view splice_seat_name(SpliceSeat seat);
 
+/// Where an operator wants them translated.
+enum class SeatChoice : uint8_t { kAutomatic, kTc, kXdp, kUser };
+
 /// One direction's traffic: segments (a super-packet counts as those it stands for) and bytes of
 /// payload, retransmissions included.
 struct SpliceFlow {

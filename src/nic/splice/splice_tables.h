@@ -17,6 +17,10 @@
 
 #include "nic/steering/flow_hash.h"
 
+/* Of what is pinned: a table of another layout is not ours to read. To be raised with any change of
+ * fl_splice_key, fl_splice_rule or fl_splice_state. */
+#define FL_SPLICE_LAYOUT 1
+
 /* A packet's 4-tuple as it arrives. Ports in network order. The kernel hashes and compares all
  * bytes: `reserved` is zero. */
 struct fl_splice_key {
@@ -68,7 +72,7 @@ struct fl_splice_rule {
 	__u32 interface;  /* index */
 	__u32 generation; /* of the pair, by its owner: tells an event of an earlier pair of this key */
 	struct fl_address next_hop; /* the neighbour: the gateway's or the destination's address */
-	__u64 spliced_at;           /* CLOCK_BOOTTIME, ns */
+	__u64 spliced_at;           /* CLOCK_MONOTONIC, ns */
 	__u16 shard;                /* whose it is */
 	__u8 window_scale;          /* of the sender: its window << this is in bytes */
 	__u8 reserved;              /* zero: fl_shift_options() relies on it */
@@ -82,6 +86,22 @@ struct fl_splice_rule {
 	__u32 acked;        /* the last acknowledgement that passed */
 	__u32 window;       /* and the window with it, bytes */
 	__u32 reserved_2;
+};
+
+/* What a rule takes over while packets flow, from fl_splice_rewire's packet. */
+struct fl_splice_wiring {
+	struct fl_splice_key key;
+	struct fl_address next_hop;
+	__u32 interface;
+	__u16 mtu;
+	__u16 shard;
+};
+
+/* Pinned beside the rules: what else must be as before for them to be found after a restart. */
+struct fl_splice_state {
+	__u64 hash_seed; /* of the flow hash */
+	__u32 shards;
+	__u32 shard_by_rule; /* rules were made with other shards */
 };
 
 /* What becomes of a packet. Counted, one counter each. */

@@ -37,25 +37,44 @@ std::string read_owner(int fd) {
 
 }  // namespace
 
-Result<InterfaceLock> InterfaceLock::acquire(const std::string& interface, int interface_index,
-                                             const std::string& directory) {
+Result<uint64_t> network_namespace() {
   struct stat net_namespace{};
   if (::stat("/proc/thread-self/ns/net", &net_namespace) != 0) {
     return lock_failed("/proc/thread-self/ns/net", "stat");
   }
-  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
-    return lock_failed(directory, "mkdir");
+  return net_namespace.st_ino;
+}
+
+Result<InterfaceLock> InterfaceLock::acquire(const std::string& interface, int interface_index,
+                                             const std::string& directory) {
+  return take({.directory = directory,
+               .purpose = "steering",
+               .suffix = fmt::format("-{}", interface_index),
+               .what = fmt::format("interface {}", interface)});
+}
+
+Result<InterfaceLock> InterfaceLock::acquire_splicing(const std::string& directory) {
+  return take({.directory = directory,
+               .purpose = "splicing",
+               .suffix = "",
+               .what = "splicing in this network namespace"});
+}
+
+Result<InterfaceLock> InterfaceLock::take(const Subject& subject) {
+  const auto net = network_namespace();
+  if (!net) return std::unexpected(net.error());
+  if (::mkdir(subject.directory.c_str(), 0755) != 0 && errno != EEXIST) {
+    return lock_failed(subject.directory, "mkdir");
   }
   const std::string path =
-      fmt::format("{}/steering-{}-{}.lock", directory, net_namespace.st_ino, interface_index);
+      fmt::format("{}/{}-{}{}.lock", subject.directory, subject.purpose, *net, subject.suffix);
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd) return lock_failed(path, "open");
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return lock_failed(path, "flock");
-      return fail(Errc::kAddressInUse,
-                  fmt::format("interface {}: in use by another Fairlead, process {}", interface,
-                              read_owner(fd.get())));
+      return fail(Errc::kAddressInUse, fmt::format("{}: in use by another Fairlead, process {}",
+                                                   subject.what, read_owner(fd.get())));
     }
     struct stat locked{};
     // The owner before us may have removed the file between our open() and flock().
@@ -67,7 +86,7 @@ Result<InterfaceLock> InterfaceLock::acquire(const std::string& interface, int i
     return InterfaceLock(std::move(fd), path);
   }
   return fail(Errc::kAddressInUse,
-              fmt::format("interface {}: several Fairleads are starting at once", interface));
+              fmt::format("{}: several Fairleads are starting at once", subject.what));
 }
 
 InterfaceLock::~InterfaceLock() {

@@ -6,6 +6,7 @@
 // unique on a machine, and holds the owner's process id for the message another one prints.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -19,15 +20,27 @@ class InterfaceLock {
   /// directory if need be. EADDRINUSE: a live process has it; the message names it.
   static Result<InterfaceLock> acquire(const std::string& interface, int interface_index,
                                        const std::string& directory);
+  /// Likewise for what all interfaces of the network namespace share: the splice rules' table.
+  static Result<InterfaceLock> acquire_splicing(const std::string& directory);
   InterfaceLock(InterfaceLock&&) noexcept = default;
   InterfaceLock& operator=(InterfaceLock&&) = delete;
   ~InterfaceLock();
 
  private:
+  struct Subject {
+    std::string directory;
+    std::string purpose;  // the file is directory/purpose-namespace+suffix.lock
+    std::string suffix;
+    std::string what;  // in messages
+  };
+  static Result<InterfaceLock> take(const Subject& subject);
   InterfaceLock(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
   UniqueFd fd_;
   std::string path_;
 };
+
+/// The inode of the calling thread's network namespace: its name, as long as it exists.
+Result<uint64_t> network_namespace();
 
 }  // namespace fairlead::nic
