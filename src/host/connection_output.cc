@@ -39,7 +39,7 @@ void Connection::follow_timestamps(uint32_t value) {
 }
 
 uint16_t Connection::path_mss(Time now) const {
-  return std::min(peer_mss_, mss_for(stack_.paths().mtu(*path_, now), tuple_.remote.address));
+  return std::min(peer_mss_, port::mss_for(stack_.paths().mtu(*path_, now), tuple_.remote.address));
 }
 
 void Connection::update_mss(Time now) {
@@ -53,7 +53,7 @@ void Connection::update_mss(Time now) {
 SendLimits Connection::limits() const {
   uint32_t max_payload = mss_;
   uint32_t gso = stack_.port_info(path_->path.port_index).max_gso_bytes;
-  uint32_t headers = headers_to(tuple_.remote.address) + kTimestampsSize;
+  uint32_t headers = port::headers_to(tuple_.remote.address) + kTimestampsSize;
   if (gso > 0) {
     uint32_t room = std::min(kMaxIpPacket, gso - 14) - headers;
     max_payload = std::max<uint32_t>(mss_, room - room % mss_);
@@ -83,7 +83,8 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
         wire::Timestamps{timestamp(now), (header.flags & kAck) != 0 ? ts_recent_ : 0};
   }
   if (syn) {
-    uint16_t mss = mss_for(stack_.port_info(path_->path.port_index).mtu, tuple_.remote.address);
+    uint16_t mss =
+        port::mss_for(stack_.port_info(path_->path.port_index).mtu, tuple_.remote.address);
     spec.options.mss = offered_mss_ = mss_max_ == 0 ? mss : std::min(mss, mss_max_);
     spec.options.sack_permitted = sack_;
     if (window_scaling_) spec.options.window_scale = receiver_.shift();

@@ -296,7 +296,7 @@ void Stack::reset_all() {
 
 std::optional<uint16_t> Stack::path_mss(const IpAddress& remote) const {
   const std::optional<uint16_t> mtu = paths_.mtu(remote, now_);
-  return mtu ? std::optional(mss_for(*mtu, remote)) : std::nullopt;
+  return mtu ? std::optional(port::mss_for(*mtu, remote)) : std::nullopt;
 }
 
 void Stack::for_each_connection(const std::function<void(const Connection&)>& visit) const {
