@@ -427,6 +427,7 @@ void World::local_toggle(uint8_t what) {
       connection_->set_keepalive(on);
       break;
     case 3:
+      connection_->hold_acks(on);
       static_cast<void>(connection_->info());
       break;
   }

@@ -190,6 +190,7 @@ class World {
     draw_plan();
     host::ListenOptions listen;
     listen.socket = socket_options();
+    listen.socket.hold_first_acks = options_.hold_first_acks;
     auto listener = server_.stack().listen({address(kServer), kPort}, listen);
     CHECK(listener.has_value());
     if (options_.relay) {

@@ -32,6 +32,7 @@ struct WorldOptions {
   bool splice = false;  // with relay: the two connections become one on the way
   host::CongestionAlgorithm congestion = host::CongestionAlgorithm::kCubic;
   std::optional<host::Offer> offer{};  // of the client's SYN; nothing: all it can
+  bool hold_first_acks = false;        // at the server
   int connections = 1;
   Duration limit = hours(4);  // of virtual time
 };

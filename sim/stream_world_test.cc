@@ -126,6 +126,23 @@ TEST(StreamWorld, WhateverIsOfferedAdverseLinksDeliverTheExactStreamOrANamedErro
   EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
 }
 
+TEST(StreamWorld, AServerThatHoldsBackItsFirstAcksGetsTheExactStreamAndAnswers) {
+  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
+  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
+  uint64_t errors = 0, ended = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    WorldOptions o;
+    o.seed = seed;
+    o.hold_first_acks = true;
+    WorldResult r = run_world(o);
+    errors += static_cast<uint64_t>(r.errors);
+    ended += r.server.ack_holds_ended;
+    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+  }
+  EXPECT_GE(ended, last - first + 1) << "connections should have begun so, one to three a seed";
+  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
+}
+
 TEST(StreamWorld, TwoRunsOfOneSeedAreIdentical) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     WorldOptions o;

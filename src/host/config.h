@@ -23,6 +23,10 @@ struct SocketOptions {
   Duration keepalive_idle = hours(2);
   Duration keepalive_interval = seconds(75);
   uint32_t keepalive_probes = 9;
+  bool hold_first_acks = false;  // accepted connections begin with Connection::hold_acks(true)
+  /// What is held back must be acknowledged before the peer takes it for lost: Linux waits for the
+  /// round trip and at least 200 ms more.
+  Duration ack_hold_max = milliseconds(150);
   Duration user_timeout = minutes(15);          // RFC 5482: unacknowledged this long: ETIMEDOUT
   Duration last_ack_timeout = Duration::max();  // likewise in LAST-ACK, if it is shorter
   Duration connect_timeout = seconds(127);      // SYN unanswered this long: ETIMEDOUT

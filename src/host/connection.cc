@@ -127,6 +127,29 @@ void Connection::on_read() {
   stack_.update(*this);
 }
 
+bool Connection::may_hold_acks() const {
+  return is_established() && !done() && !receiver_.has_fin_or_gap() &&
+         receiver_.unacknowledged() <= kMaxHeldSegments * mss_;
+}
+
+void Connection::hold_acks(bool on) {
+  if (on == receiver_.holds_acks() || (on && !may_hold_acks())) return;
+  ack_deadline_ = Time::max();
+  if (on) {
+    receiver_.hold_acks();
+    if (receiver_.unacknowledged() > 0) ack_deadline_ = stack_.now() + options_->ack_hold_max;
+  } else {
+    receiver_.release_acks();
+    if (receiver_.window_update_due(mss_)) receiver_.ack_now();
+  }
+  stack_.update(*this);
+}
+
+void Connection::end_ack_hold() {
+  ++stack_.resources().counters.ack_holds_ended;
+  hold_acks(false);
+}
+
 size_t Connection::writable() const {
   bool open = state_ == State::kEstablished || state_ == State::kCloseWait;
   if (!open) return 0;
@@ -208,6 +231,7 @@ void Connection::abort() {
 
 void Connection::released() {
   observer_ = nullptr;
+  hold_acks(false);
   // RFC 1122 §4.2.2.13: closing with data unread tells the peer that it was not taken.
   if (receiver_.readable() > 0 && is_established()) {
     abort();

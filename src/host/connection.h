@@ -113,6 +113,19 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// Likewise, and everything before it was read.
   bool end_of_stream() const { return receiver_.fin_received() && receiver_.readable() == 0; }
 
+  /// While on, text that arrives is readable as always but not acknowledged, and the window's edge
+  /// stays where it is: the peer keeps what it has sent and may be answered by somebody else. What
+  /// is sent acknowledges what was acknowledged before. Ends by itself, and acknowledges at once,
+  /// after SocketOptions::ack_hold_max, when more is held than a peer sends before it needs an ACK
+  /// (ten segments), at a FIN and at a gap; where one of these is the case already it does not
+  /// begin, nor before the handshake is complete.
+  void hold_acks(bool on);
+  bool holds_acks() const { return receiver_.holds_acks(); }
+  /// The last acknowledgement number sent: what the peer will not send again once it has it.
+  SeqNum acknowledged_to_peer() const { return receiver_.acknowledged(); }
+  /// How many of the unread bytes, the last ones, are not acknowledged yet.
+  size_t unread_unacked() const { return receiver_.unread_unacked(); }
+
   /// Room in the send buffer, bytes; 0 before the handshake, after shutdown and after the end.
   size_t writable() const;
   /// Copies min(bytes.size(), writable()) bytes into the send queue and returns that.
@@ -142,6 +155,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
  private:
   static constexpr Duration kRefusedInterval = milliseconds(500);  // as Linux
   static constexpr uint8_t kSynAckTries = 5;                       // as Linux: 31 s
+  static constexpr uint32_t kMaxHeldSegments = 10;                 // RFC 6928
 
   friend class Stack;
   friend class Listener;
@@ -160,6 +174,9 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void released();
   void wake_writer();
   void on_read();
+  bool may_hold_acks() const;
+  /// A bound of hold_acks() was reached.
+  void end_ack_hold();
   bool done() const { return state_ == State::kClosed || state_ == State::kTimeWait; }
 
   // connection_input.cc
@@ -230,14 +247,13 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   Sender sender_;
   [[no_unique_address]] Receiver receiver_;
 
-  Time ack_deadline_ = Time::max();   // delayed ACK
+  Time ack_deadline_ = Time::max();   // delayed ACK, or the end of those held back
   Time life_deadline_ = Time::max();  // handshake, keep-alive, FIN-WAIT-2: one at a time
   Time heard_at_{};                   // last segment from the peer
   uint32_t ts_offset_ = 0;            // of our timestamp clock (RFC 7323 §5.4)
   uint32_t ts_recent_ = 0;            // RFC 7323 §4.3
-  SeqNum last_ack_sent_;
-  uint32_t refused_at_ms_ = 0;  // last ACK that answered a segment outside the window
-  uint16_t mss_max_ = 0;        // of our MSS option; 0: what the interface takes
+  uint32_t refused_at_ms_ = 0;        // last ACK that answered a segment outside the window
+  uint16_t mss_max_ = 0;              // of our MSS option; 0: what the interface takes
   uint8_t handshake_tries_ = 0;
   uint8_t keepalive_tries_ = 0;
 

@@ -121,7 +121,10 @@ void Connection::complete_handshake(Segment& segment, Time now) {
   events_ |= event::kConnected | event::kWritable;
   if (sender_.fin_queued()) set_state(State::kFinWait1);
   arm_life_timer(now);
-  if (listener_ != nullptr) stack_.on_accepted(*this);
+  if (listener_ != nullptr) {
+    if (options_->hold_first_acks) hold_acks(true);
+    stack_.on_accepted(*this);
+  }
 }
 
 bool Connection::acceptable(const Segment& segment) const {
@@ -168,7 +171,8 @@ void Connection::note_timestamp(const Segment& segment, Time) {
   if (!timestamps_ || !segment.options.timestamps) return;
   // RFC 7323 §4.3 (2)
   uint32_t value = segment.options.timestamps->value;
-  if (segment.seq.at_or_before(last_ack_sent_) && static_cast<int32_t>(value - ts_recent_) >= 0) {
+  if (segment.seq.at_or_before(receiver_.acknowledged()) &&
+      static_cast<int32_t>(value - ts_recent_) >= 0) {
     ts_recent_ = value;
   }
 }
@@ -273,12 +277,18 @@ void Connection::on_text(Segment& segment, Time now) {
     if (segment.ce) {
       ecn_echo_ = true;
       ++res.counters.ce_marks_received;
-      receiver_.ack_now();
+      if (!holds_acks()) receiver_.ack_now();
     }
   }
   uint32_t in_order = receiver_.accept(segment, now, res);
   if (in_order > 0) events_ |= event::kReadable;
-  if (receiver_.ack_delayed() && !receiver_.ack_due() && ack_deadline_ == Time::max()) {
+  if (holds_acks()) {
+    if (!may_hold_acks()) {
+      end_ack_hold();
+    } else if (receiver_.unacknowledged() > 0 && ack_deadline_ == Time::max()) {
+      ack_deadline_ = now + options_->ack_hold_max;
+    }
+  } else if (receiver_.ack_delayed() && !receiver_.ack_due() && ack_deadline_ == Time::max()) {
     ack_deadline_ = now + Receiver::kDelayedAck;
   }
   if (receiver_.fin_received()) on_fin(segment);

@@ -92,11 +92,10 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
   if (header.sack) receiver_.fill_sack(spec.options);
   if ((header.flags & kAck) != 0) {
     if (header.sack && receiver_.dsack_pending()) ++stack_.resources().counters.dsacks_sent;
-    spec.ack = receiver_.nxt();
+    spec.ack = receiver_.ack();
     spec.window = receiver_.advertise(mss_, syn);
-    last_ack_sent_ = spec.ack;
     receiver_.on_ack_sent();
-    ack_deadline_ = Time::max();
+    if (!holds_acks()) ack_deadline_ = Time::max();
   } else {
     spec.window = syn_window();
   }

@@ -31,7 +31,9 @@ void Connection::on_timer(Time now) {
   Resources& res = stack_.resources();
   if (now >= ack_deadline_) {
     ack_deadline_ = Time::max();
-    if (receiver_.ack_delayed()) {
+    if (holds_acks()) {
+      end_ack_hold();
+    } else if (receiver_.ack_delayed()) {
       receiver_.ack_now();
       ++res.counters.delayed_acks;
     }

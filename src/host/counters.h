@@ -69,6 +69,7 @@ namespace fairlead::host {
   X(zero_window_probes)                                                              \
   X(keepalive_probes)                                                                \
   X(delayed_acks)                                                                    \
+  X(ack_holds_ended) /* by a bound: time, size, FIN, a gap */                        \
   X(ecn_reductions)                                                                  \
   X(ce_marks_received)                                                               \
   X(path_mtu_reductions)                                                             \

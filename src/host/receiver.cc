@@ -8,7 +8,7 @@ namespace fairlead::host {
 
 void Receiver::start(SeqNum irs, uint32_t limit) {
   irs_ = irs;
-  nxt_ = edge_ = irs + 1;
+  nxt_ = edge_ = acknowledged_ = irs + 1;
   // The field counts in steps of 1 << shift, which may be many bytes: a buffer of a step or
   // less could not tell of its window.
   limit_ = std::max(limit, kMinSteps << shift_);
@@ -22,6 +22,7 @@ void Receiver::clear(Resources& res) {
 
 void Receiver::note_duplicate(SeqNum left, SeqNum right, Resources& res) {
   ++res.counters.duplicate_segments;
+  if (held_ && right.after(acknowledged_)) return;
   ack_due_ = true;
   if (peer_uses_sack_ && left.before(right)) {
     dsack_ = wire::SackBlock{left, right};
@@ -61,7 +62,7 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
     seq += old;
     if (seq.before(nxt_)) fin = false;  // the FIN is old too
     if (seq.before(nxt_) || (payload.empty() && !fin)) {
-      ack_due_ = true;
+      ack_text();
       return 0;
     }
   }
@@ -69,7 +70,7 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
     ++res.counters.drop_window_full;
     payload = payload.first(static_cast<size_t>(std::max(edge_ - seq, 0)));
     fin = false;
-    ack_due_ = true;
+    ack_text();
   }
   SeqNum end = seq + static_cast<uint32_t>(payload.size());
   if (fin_seen_ && end.after(fin_seq_)) {  // data behind a FIN: the peer contradicts itself
@@ -88,11 +89,11 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
     if (filled_gap && nxt_ == end) {
       settle(res);
       nxt_ = reassembly_.take_ready(nxt_, queue_, res.ranges, res.chunks);
-      ack_due_ = true;  // RFC 5681 §4.2: at once when a gap is filled, wholly or in part
+      ack_text();  // RFC 5681 §4.2: at once when a gap is filled, wholly or in part
     }
   } else if (!payload.empty()) {
     ++res.counters.out_of_order_segments;
-    ack_due_ = true;  // RFC 5681 §4.2
+    ack_text();  // RFC 5681 §4.2
     if (!peer_uses_sack_ && extra_acks_ < kMaxExtraAcks) ++extra_acks_;
     switch (reassembly_.insert(seq, payload, res.ranges, res.chunks)) {
       case Reassembly::Outcome::kStored:
@@ -115,14 +116,14 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
     // RFC 9293 §3.8.6.3: an ACK for at least every second full-sized segment.
     unacked_segments_ = static_cast<uint8_t>(std::min<uint32_t>(
         unacked_segments_ + std::max<uint32_t>(1, in_order / segment_size_), 255));
-    if (quick_acks_ > 0) --quick_acks_, ack_due_ = true;
-    if (unacked_segments_ >= 2) ack_due_ = true;
+    if (quick_acks_ > 0) --quick_acks_, ack_text();
+    if (unacked_segments_ >= 2) ack_text();
   }
   if (fin_seen_ && !fin_received_ && nxt_ == fin_seq_) {
     nxt_ += 1;
     if (edge_.before(nxt_)) edge_ = nxt_;
     fin_received_ = true;
-    ack_due_ = true;
+    ack_text();
   }
   return in_order;
 }
@@ -200,7 +201,7 @@ void Receiver::autotune(Time now, Duration rtt, uint32_t max_limit) {
 }
 
 bool Receiver::window_update_due(uint32_t mss) const {
-  if (fin_received_ || frozen_) return false;
+  if (fin_received_ || frozen_ || held_) return false;
   SeqNum edge = nxt_ + std::min(room(), max_window());
   if (!edge.after(edge_)) return false;
   auto gain = static_cast<uint32_t>(edge - edge_);
@@ -210,29 +211,44 @@ bool Receiver::window_update_due(uint32_t mss) const {
   return gain >= half || (window() < mss && gain >= std::min(mss, half));
 }
 
+void Receiver::hold_acks() {
+  held_ = true;
+  if (unacknowledged() == 0) return;
+  // What is due is due for text.
+  ack_due_ = false;
+  extra_acks_ = 0;
+  dsack_.reset();
+}
+
+void Receiver::release_acks() {
+  held_ = false;
+  if (unacknowledged() > 0) ack_due_ = true;
+}
+
 uint16_t Receiver::advertise(uint32_t mss, bool syn) {
   uint32_t shift = syn ? 0 : shift_;
   uint32_t most = uint32_t{65535} << shift;
   SeqNum edge = nxt_ + std::min(room(), most);
   // Receiver's silly window avoidance: move the edge by a segment or half the buffer, or not at
   // all.
-  if (!frozen_ && edge.after(edge_) &&
+  if (!frozen_ && !held_ && edge.after(edge_) &&
       static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
     edge_ = edge;
   }
-  uint32_t field = std::min(window(), most) >> shift;
-  SeqNum told = nxt_ + (field << shift);
+  uint32_t field = std::min(static_cast<uint32_t>(edge_ - ack()), most) >> shift;
+  SeqNum told = ack() + (field << shift);
   // What the shift cuts off: rounded up, so that the edge does not move back. But the edge moves on
   // by that, with each segment that is acknowledged: a full buffer has to end it, and the peer sees
   // an edge that moves back by less than a step (RFC 7323 §2.4).
   if (!frozen_ && told.before(edge_) && field < 65535 && room() > 0) {
     ++field;
-    edge_ = max(edge_, nxt_ + (field << shift));
+    edge_ = max(edge_, ack() + (field << shift));
   }
   return static_cast<uint16_t>(field);
 }
 
 void Receiver::on_ack_sent() {
+  acknowledged_ = ack();
   ack_due_ = false;
   unacked_segments_ = 0;
   dsack_.reset();

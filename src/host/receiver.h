@@ -13,6 +13,7 @@
 // held the connection back, and it doubles (dynamic right-sizing, Fisk & Feng 2001).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -73,15 +74,31 @@ class Receiver {
   uint32_t limit() const { return limit_; }
 
   // Acknowledging.
+  /// The peer has been told that everything below this is here.
+  SeqNum acknowledged() const { return acknowledged_; }
+  /// The number for an outgoing segment.
+  SeqNum ack() const { return held_ ? acknowledged_ : nxt_; }
+  /// Until release_acks(), text makes no ACK due, and neither ack() nor the advertised edge moves.
+  void hold_acks();
+  void release_acks();
+  bool holds_acks() const { return held_; }
+  /// Sequence space received in order and not acknowledged.
+  uint32_t unacknowledged() const { return static_cast<uint32_t>(nxt_ - acknowledged_); }
+  /// How many of the unread bytes are not acknowledged.
+  uint32_t unread_unacked() const {
+    return std::min(readable(), unacknowledged() - (fin_received_ && unacknowledged() > 0 ? 1 : 0));
+  }
+  /// A FIN was seen, or something ahead of a gap.
+  bool has_fin_or_gap() const { return fin_seen_ || !reassembly_.empty(); }
   void ack_now() { ack_due_ = true; }
   bool ack_due() const { return ack_due_ || extra_acks_ > 0; }
   /// Data is waiting for the delayed ACK timer.
-  bool ack_delayed() const { return unacked_segments_ > 0; }
+  bool ack_delayed() const { return !held_ && unacked_segments_ > 0; }
   bool window_update_due(uint32_t mss) const;
   /// The window field for an outgoing segment; moves the advertised edge. Call last thing before
   /// sending.
   uint16_t advertise(uint32_t mss, bool syn);
-  /// A segment with an ACK was sent.
+  /// A segment with ack() was sent.
   void on_ack_sent();
   /// Duplicate and selective ACK blocks for the next segment (RFC 2018, 2883).
   void fill_sack(wire::TcpOptions& options) const;
@@ -107,6 +124,7 @@ class Receiver {
   uint32_t room() const { return limit_ > used() ? limit_ - used() : 0; }
   /// The largest window the header's field can tell.
   uint32_t max_window() const { return uint32_t{65535} << shift_; }
+  void ack_text() { ack_due_ |= !held_; }
   void note_duplicate(SeqNum left, SeqNum right, Resources& res);
   void store_in_order(ByteSpan payload, port::RxBuffer** buffer, Resources& res);
 
@@ -116,6 +134,7 @@ class Receiver {
   [[no_unique_address]] Reassembly reassembly_;
   uint16_t segment_size_ = 536;  // largest payload per segment seen
   SeqNum nxt_, irs_;
+  SeqNum acknowledged_;
   SeqNum edge_;
   SeqNum fin_seq_;
   uint32_t measured_ = 0;  // bytes read since measure_start_
@@ -130,6 +149,7 @@ class Receiver {
   bool ack_due_ : 1 = false;
   bool fin_seen_ : 1 = false;  // at fin_seq_, perhaps behind a gap
   bool fin_received_ : 1 = false;
+  bool held_ : 1 = false;  // ACKs for text
 };
 
 }  // namespace fairlead::host

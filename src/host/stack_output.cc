@@ -105,7 +105,7 @@ void Stack::reset_peer(Connection& c) {
   spec.next_hop = c.path_->path.next_hop;
   spec.port_index = c.path_->path.port_index;
   spec.seq = c.sender_.vars().nxt;
-  spec.ack = c.receiver_.nxt();
+  spec.ack = c.receiver_.ack();
   spec.flags = kRst | kAck;
   ++resources_.counters.resets_sent;
   push_reply(spec);

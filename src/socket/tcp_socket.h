@@ -136,6 +136,8 @@ class TcpSocket {
   void set_nodelay(bool on) { state_->connection.set_nodelay(on); }
   void set_cork(bool on) { state_->connection.set_cork(on); }
   void set_keepalive(bool on) { state_->connection.set_keepalive(on); }
+  /// See host::Connection::hold_acks().
+  void hold_acks(bool on) { state_->connection.hold_acks(on); }
   /// Releases the connection now.
   void close() { state_.reset(); }
 
