@@ -194,6 +194,51 @@ TEST(TcpSackRecovery, BlocksOfWhatWasNeverSentAreNoise) {  // RFC 2018 §5, host
   EXPECT_EQ(peer.connection().info().in_flight, 4 * kMss);
 }
 
+/// Ten segments of which the second is lost: the others are SACKed, and it was sent again.
+void sack_all_but_the_second(ScriptedPeer& peer) {
+  establish_after(peer, milliseconds(20), kSack);
+  peer.write(10 * kMss);
+  expect_segments(peer, 1, 10);
+  peer.tick(milliseconds(20));
+  peer.deliver(seg().seq(1).ack(1 + kMss).sack({{1 + 2 * kMss, 1 + 10 * kMss}}));
+  expect_segments(peer, 1 + kMss, 1);
+  peer.expect_nothing();
+}
+
+/// A receiver that has `nxt` segments acknowledges each that comes, and all ten come.
+void take_the_rest(ScriptedPeer& peer, uint32_t nxt) {
+  const Time until = peer.now() + seconds(2);
+  while (nxt < 10 && peer.now() < until) {
+    while (nxt < 10 && peer.sent() > 0) {
+      peer.expect(seg().seq(1 + nxt * kMss).ack(1).data(kMss));
+      peer.deliver(seg().seq(1).ack(1 + ++nxt * kMss));
+    }
+    peer.tick(milliseconds(10));
+  }
+  EXPECT_EQ(nxt, 10u);
+  EXPECT_EQ(peer.connection().info().in_flight, 0u);
+}
+
+TEST(TcpSackRecovery, WhatAReceiverHasSackedAndThrownAwayItGetsAtTheTimeout) {  // RFC 2018 §8
+  ScriptedPeer peer;
+  sack_all_but_the_second(peer);
+  peer.deliver(seg().seq(1).ack(1 + 2 * kMss));  // that one came; the others are gone
+  peer.expect_after(milliseconds(200), seg().seq(1 + 2 * kMss).ack(1).data(kMss));
+  EXPECT_EQ(peer.counters().retransmission_timeouts, 1u);
+  peer.deliver(seg().seq(1).ack(1 + 3 * kMss));
+  take_the_rest(peer, 3);
+}
+
+TEST(TcpSackRecovery, ATimeoutDoesNotTrustWhatWasSacked) {  // RFC 2018 §8
+  ScriptedPeer peer;
+  sack_all_but_the_second(peer);
+  // That one is lost again, and what was SACKed thrown away.
+  peer.expect_after(milliseconds(200), seg().seq(1 + kMss).ack(1).data(kMss));
+  peer.deliver(seg().seq(1).ack(1 + 2 * kMss));
+  take_the_rest(peer, 2);
+  EXPECT_EQ(peer.counters().retransmission_timeouts, 1u);
+}
+
 TEST(TcpRack, WaitsAQuarterOfTheRttForWhatMayOnlyBeLate) {  // RFC 8985 §6.2 step 4, §7
   ScriptedPeer peer;
   establish_after(peer, milliseconds(40), kSack);

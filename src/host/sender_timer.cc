@@ -109,10 +109,8 @@ void Sender::on_retransmission_timeout(Time now, Resources& res) {
   if (first) {
     flight_->recovery_point = snd_.nxt;
     flight_->first_retransmit_valid = false;
-  } else {
-    // RFC 2018 §8: after a timeout the peer may have discarded what it SACKed.
-    sent.forget_sacks();
   }
+  sent.forget_sacks();  // RFC 2018 §8: the peer may have thrown away what it SACKed
   phase_ = Phase::kLoss;
   timeouts_ = static_cast<uint8_t>(std::min(timeouts_ + 1, 255));
   rtt_.back_off();
