@@ -275,5 +275,20 @@ TEST(TcpHandshake, SynAckIsRepeatedAndGivenUp) {
   EXPECT_EQ(peer.stack().connection_count(), 0u);
 }
 
+TEST(TcpHandshake, SynAckIsGivenUpAfterTheConnectTimeout) {
+  ScriptedPeer::Options options;
+  options.socket.connect_timeout = milliseconds(2500);
+  ScriptedPeer peer(options);
+  peer.listen();
+  peer.deliver(seg().syn().mss(1460));
+  peer.expect(seg().syn().seq(0).ack(1));
+  peer.expect_after(seconds(1), seg().syn().seq(0).ack(1));
+  peer.tick(milliseconds(1490));
+  EXPECT_EQ(peer.stack().connection_count(), 1u);
+  peer.tick(milliseconds(20));
+  EXPECT_EQ(peer.stack().connection_count(), 0u);
+  peer.expect_nothing();
+}
+
 }  // namespace
 }  // namespace fairlead::sim

@@ -29,7 +29,7 @@ struct SocketOptions {
   Duration ack_hold_max = milliseconds(150);
   Duration user_timeout = minutes(15);          // RFC 5482: unacknowledged this long: ETIMEDOUT
   Duration last_ack_timeout = Duration::max();  // likewise in LAST-ACK, if it is shorter
-  Duration connect_timeout = seconds(127);      // SYN unanswered this long: ETIMEDOUT
+  Duration connect_timeout = seconds(127);      // SYN or SYN-ACK unanswered this long
   Duration linger_timeout = seconds(60);  // FIN-WAIT-2 of a released connection (never forever)
   Duration time_wait = seconds(60);       // 2 MSL; Linux has the same
   Duration reset_rest{};                 // so long after a reset we do not open the addresses again

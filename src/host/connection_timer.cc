@@ -69,10 +69,8 @@ void Connection::arm_life_timer(Time now) {
   if (state_ == State::kSynSent || state_ == State::kSynReceived) {
     // RFC 6298 (2.1), (5.5): 1 s after the first SYN, then twice as long each time.
     unsigned doublings = std::clamp<unsigned>(handshake_tries_, 1, 7) - 1;
-    life_deadline_ = now + RttEstimator::kInitialRto * (int64_t{1} << doublings);
-    if (state_ == State::kSynSent) {
-      life_deadline_ = std::min(life_deadline_, heard_at_ + options_->connect_timeout);
-    }
+    const Time again = now + RttEstimator::kInitialRto * (int64_t{1} << doublings);
+    life_deadline_ = std::min(again, heard_at_ + options_->connect_timeout);
   } else if (state_ == State::kFinWait2 && !owned_) {
     life_deadline_ = now + options_->linger_timeout;
   } else if (keepalive_ && is_established()) {
