@@ -27,7 +27,8 @@ class BorrowedSpans {
   struct List {
     uint16_t head = kNone;
     uint16_t tail = kNone;
-    uint32_t size = 0;  // bytes
+    uint32_t size = 0;      // bytes
+    uint32_t promised = 0;  // chunks for what of them is not read by the end of the burst
   };
 
   BorrowedSpans() { entries_.reserve(kCapacity); }

@@ -7,12 +7,12 @@
 
 namespace fairlead::host {
 
-uint32_t ByteChain::append(ByteSpan bytes, ChunkPool& pool) {
+uint32_t ByteChain::append(ByteSpan bytes, ChunkPool& pool, Chunk* (ChunkPool::*create)()) {
   uint32_t copied = 0;
   while (!bytes.empty()) {
     // A received buffer is never appended to: its pages need not be touched again.
     if (tail_ == nullptr || tail_->pool != nullptr || tail_->end == Chunk::kCapacity) {
-      Chunk* chunk = pool.create();
+      Chunk* chunk = (pool.*create)();
       if (chunk == nullptr) break;
       link(chunk);
     }

@@ -12,28 +12,13 @@
 // grow, and 100,000 idle connections would pin memory they do not use.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/object_pool.h"
-#include "port/rx_buffer.h"
+#include "host/chunk_pool.h"
 
 namespace fairlead::host {
-
-using port::Buffer;
-
-struct Chunk : Buffer {
-  static constexpr uint32_t kCapacity = 4096 - sizeof(Buffer);
-
-  Chunk() : Buffer(nullptr) { data = storage.data(); }
-
-  std::array<uint8_t, kCapacity> storage;  // deliberately left as it is
-};
-static_assert(sizeof(Chunk) == 4096);
-
-using ChunkPool = ObjectPool<Chunk>;
 
 /// How much to move from one chain to another.
 struct MoveSize {
@@ -60,7 +45,13 @@ class ByteChain {
 
   /// Copies bytes to the end; returns how many, fewer than asked only when the pool is at its
   /// bound.
-  uint32_t append(ByteSpan bytes, ChunkPool& pool);
+  uint32_t append(ByteSpan bytes, ChunkPool& pool) {
+    return append(bytes, pool, &ChunkPool::create);
+  }
+  /// Copies bytes for which the pool has promised room.
+  void append_promised(ByteSpan bytes, ChunkPool& pool) {
+    append(bytes, pool, &ChunkPool::create_promised);
+  }
   /// Drops n <= size() bytes from the front.
   void drop_front(uint32_t n, ChunkPool& pool);
   /// Drops n <= size() bytes from the end. Walks the list.
@@ -77,6 +68,7 @@ class ByteChain {
   void clear(ChunkPool& pool) { drop_front(size_, pool); }
 
  private:
+  uint32_t append(ByteSpan bytes, ChunkPool& pool, Chunk* (ChunkPool::*create)());
   void release(Buffer* buffer, ChunkPool& pool);
 
   Buffer* head_ = nullptr;

@@ -191,8 +191,6 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void on_text(Segment& segment, Time now);
   void on_fin(const Segment& segment);
   void on_fin_acked(const Segment& segment);
-  /// Keeps all that was received; false: the FIN could not be kept and has not been received.
-  bool keep_fin();
   void negotiate(const Segment& syn);
   void complete_handshake(Segment& segment, Time now);
   void note_timestamp(const Segment& segment, Time now);

@@ -231,10 +231,7 @@ void Connection::on_fin_acked(const Segment& segment) {
       break;
     case State::kClosing:
     case State::kLastAck:
-      if (!keep_fin()) {
-        set_state(State::kFinWait2);
-        arm_life_timer(stack_.now());
-      } else if (state_ == State::kClosing) {
+      if (state_ == State::kClosing) {
         stack_.enter_time_wait(*this, segment);
       } else {
         end(Errc::kOk);
@@ -250,13 +247,6 @@ void Connection::on_fin_acked(const Segment& segment) {
     case State::kTimeWait:
       break;
   }
-}
-
-bool Connection::keep_fin() {
-  // Where no more is received, what still lies in packets must be kept now: at its bound the pool
-  // makes the receiver give it back, FIN and all, and the peer has to send it again.
-  receiver_.settle(stack_.resources());
-  return receiver_.fin_received();
 }
 
 void Connection::on_text(Segment& segment, Time now) {
@@ -305,7 +295,7 @@ void Connection::on_fin(const Segment& segment) {
       set_state(State::kClosing);  // had our FIN been acknowledged, this were FIN-WAIT-2
       break;
     case State::kFinWait2:
-      if (keep_fin()) stack_.enter_time_wait(*this, segment);
+      stack_.enter_time_wait(*this, segment);
       break;
     case State::kClosed:
     case State::kListen:

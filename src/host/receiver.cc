@@ -1,6 +1,7 @@
 #include "host/receiver.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -16,6 +17,7 @@ void Receiver::start(SeqNum irs, uint32_t limit) {
 
 void Receiver::clear(Resources& res) {
   res.borrowed.drop_front(borrowed_, borrowed_.size);
+  res.chunks.redeem(std::exchange(borrowed_.promised, 0));
   queue_.clear(res.chunks);
   reassembly_.clear(res.ranges, res.chunks);
 }
@@ -33,7 +35,9 @@ void Receiver::note_duplicate(SeqNum left, SeqNum right, Resources& res) {
 
 void Receiver::store_in_order(ByteSpan payload, port::RxBuffer** buffer, Resources& res) {
   auto size = static_cast<uint32_t>(payload.size());
-  if (!res.borrowed.full()) {
+  const auto chunks = static_cast<uint32_t>(ChunkPool::chunks_for(size));
+  if (!res.borrowed.full() && res.chunks.promise(chunks, queue_.empty())) {
+    borrowed_.promised += chunks;
     res.borrowed.push(borrowed_, payload, buffer);
   } else {
     settle(res);
@@ -109,8 +113,7 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
         break;
     }
   }
-  // Backwards when settle() had to give back what came earlier in this burst.
-  auto in_order = static_cast<uint32_t>(std::max(nxt_ - before, 0));
+  const auto in_order = static_cast<uint32_t>(nxt_ - before);
   res.counters.bytes_received += in_order;
   if (in_order > 0) {
     // RFC 9293 §3.8.6.3: an ACK for at least every second full-sized segment.
@@ -166,25 +169,15 @@ uint32_t Receiver::move_to(ByteChain& out, MoveSize wanted, Resources& res) {
 void Receiver::take_held(ByteChain&, Resources&) {}
 
 void Receiver::settle(Resources& res) {
+  res.chunks.redeem(std::exchange(borrowed_.promised, 0));
   while (borrowed_.size > 0) {
     if (Buffer* taken = res.borrowed.take_front(borrowed_, borrowed_.size)) {
       queue_.link(taken);
       continue;
     }
-    ByteSpan bytes = res.borrowed.front(borrowed_);
-    uint32_t kept = queue_.append(bytes, res.chunks);
-    res.borrowed.drop_front(borrowed_, kept);
-    if (kept < bytes.size()) {
-      // The pool is at its bound: these bytes are not acknowledged yet, so forget them; the sender
-      // will repeat them into a window that has closed meanwhile.
-      ++res.counters.drop_no_buffer;
-      if (fin_received_) {
-        fin_received_ = fin_seen_ = false;
-        nxt_ = nxt_ - 1;
-      }
-      nxt_ = nxt_ - borrowed_.size;
-      res.borrowed.drop_front(borrowed_, borrowed_.size);
-    }
+    const ByteSpan bytes = res.borrowed.front(borrowed_);
+    queue_.append_promised(bytes, res.chunks);
+    res.borrowed.drop_front(borrowed_, static_cast<uint32_t>(bytes.size()));
   }
 }
 

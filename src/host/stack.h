@@ -166,7 +166,7 @@ class Stack {
   uint32_t timestamp_offset(const FourTuple& tuple) const;
   bool allow_challenge_ack();
   /// Room for at least one more byte in the buffers that all connections share.
-  bool has_buffers() const { return resources_.chunks.live() < resources_.chunks.capacity(); }
+  bool has_buffers() const { return resources_.chunks.available(); }
   /// Somebody could not write for want of them: event::kWritable for all when there are some.
   void retry_writers() { writers_wait_ = true; }
   void reply_reset(const Segment& segment);

@@ -479,6 +479,37 @@ TEST(Switch, DisablingAServerEndsItsSessionsAlsoThoseFromBeforeAReload) {
   EXPECT_TRUE(response.ends_with("hello<reset>")) << response;
 }
 
+Task<void> never_end(TcpSocket socket) {
+  co_await SwitchWorld::write(socket, "HTTP/1.1 200 OK\r\n\r\n");
+  while (co_await SwitchWorld::write(socket, std::string(1000, 'x'))) {
+  }
+}
+
+Task<void> never_read(SwitchWorld& world) {
+  auto socket = co_await TcpSocket::connect(
+      world.client_runtime(),
+      {.remote = SwitchWorld::kListener, .source = {}, .local_port = {}, .socket = {}});
+  co_await SwitchWorld::write(*socket, kGet);
+  co_await world.client_runtime().scheduler.sleep_for(seconds(2));
+  socket->abort();
+}
+
+TEST(Switch, WhenBuffersHaveRunOutItWaitsForReaders) {
+  constexpr size_t kBuffers = 1u << 20;
+  SwitchWorld world({.max_buffer_bytes = kBuffers});
+  world.start(SwitchWorld::options({11}));
+  world.serve(11, never_end);
+  for (int i = 0; i < 16; ++i) world.spawn(never_read(world));
+  world.run(seconds(1));
+  EXPECT_EQ(world.sut().session_count(), 16u);
+  EXPECT_GE(world.stack().buffer_bytes(), kBuffers / 2);
+  EXPECT_LE(world.stack().buffer_bytes(), kBuffers);
+  EXPECT_GT(world.stack().counters().drop_no_buffer, 0u);
+  world.run(seconds(2));
+  EXPECT_EQ(world.sut().session_count(), 0u);
+  EXPECT_EQ(world.stack().buffer_bytes(), 0u);
+}
+
 TEST(Switch, MaxConnectionsLetsFurtherClientsWait) {
   SwitchWorld world;
   SwitchOptions o = SwitchWorld::options({11});

@@ -35,7 +35,8 @@ class SwitchWorld {
 
   static Endpoint server(uint32_t last) { return {IpAddress::v4(kServers + last), 80}; }
 
-  SwitchWorld() {
+  /// `stack` is the switch's.
+  explicit SwitchWorld(const host::StackConfig& stack = {}) {
     auto front = port::MemoryPort::make_pair(info(1), info(2));
     auto back = port::MemoryPort::make_pair(info(3), info(4));
     std::vector<std::unique_ptr<port::Port>> client, middle, servers;
@@ -44,7 +45,9 @@ class SwitchWorld {
     middle.push_back(std::move(back.a));
     servers.push_back(std::move(back.b));
     client_ = std::make_unique<Shard>(ShardOptions{}, std::move(client), client_router_);
-    middle_ = std::make_unique<Shard>(ShardOptions{}, std::move(middle), middle_router_);
+    ShardOptions options;
+    options.stack = stack;
+    middle_ = std::make_unique<Shard>(options, std::move(middle), middle_router_);
     servers_ = std::make_unique<Shard>(ShardOptions{}, std::move(servers), server_router_);
   }
   ~SwitchWorld() {
