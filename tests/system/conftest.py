@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lab"))
 
-pytest.register_assert_rewrite("harness")
+pytest.register_assert_rewrite("harness", "directive_proofs")
 
 # pylint: disable=wrong-import-position,redefined-outer-name
 from harness.backends import Backends
