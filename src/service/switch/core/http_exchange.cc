@@ -81,14 +81,17 @@ Task<bool> HttpSession::upload() {
   TcpSocket& server = session_.server();
   const bool sent =
       co_await (per_request() ? pass_body(client, server, request_.body) : pass_all());
-  if (sent && client.connection().error() == Errc::kOk) {
+  if (sent && !client_broke_off()) {
     // Nothing but the end of the stream or of the connection makes this ready.
     client.set_deadline(Time::max());
     static_cast<void>(co_await client.readable_beyond(SIZE_MAX));
   }
-  client_gone_ = client.connection().error() != Errc::kOk;
-  if (client_gone_ || (!sent && server.connection().error() == Errc::kOk)) server.abort();
+  if (client_broke_off() || (!sent && server.connection().error() == Errc::kOk)) server.abort();
   co_return sent;
+}
+
+bool HttpSession::client_broke_off() const {
+  return session_.client().connection().error() != Errc::kOk;
 }
 
 Task<bool> HttpSession::pass_all() {
@@ -106,7 +109,7 @@ Task<bool> HttpSession::pass_all() {
 Task<bool> HttpSession::pass_body(TcpSocket& from, TcpSocket& to, BodyFramer& framer) {
   while (!framer.finished()) {
     if (!co_await session_.wait_readable(from, 0, session_.options().timeouts.established)) {
-      if (&from == &session_.client()) upload_status_ = 408;
+      if (&from == &session_.client()) request_.body_fault = 408;
       co_return false;
     }
     if (from.end_of_stream()) {
@@ -117,7 +120,7 @@ Task<bool> HttpSession::pass_body(TcpSocket& from, TcpSocket& to, BodyFramer& fr
     }
     if (auto fault = framer.fault()) {
       ++shared_.counters.body_faults[static_cast<size_t>(*fault)];
-      if (&from == &session_.client()) upload_status_ = 400;
+      if (&from == &session_.client()) request_.body_fault = 400;
       co_return false;
     }
   }
@@ -152,14 +155,14 @@ Task<HttpSession::Answer> HttpSession::answer() {
 
 /// In the server's place.
 Task<HttpSession::Answer> HttpSession::no_answer(HeadOutcome outcome) {
-  if (client_gone_ || session_.client().connection().error() != Errc::kOk) {
+  if (client_broke_off()) {
     ++shared_.counters.client_aborted;
     session_.end("client_aborted");
     session_.abort();
     co_return Answer::kOver;
   }
-  if (upload_status_ != 0) {
-    co_await refuse(upload_status_, "bad_body");
+  if (request_.body_fault != 0) {
+    co_await refuse(request_.body_fault, "bad_body");
     co_return Answer::kOver;
   }
   if (head_unread_ && (outcome == HeadOutcome::kClosed || outcome == HeadOutcome::kBroken)) {
@@ -209,9 +212,9 @@ Task<HttpSession::Answer> HttpSession::pass_answer() {
   }
   if (!co_await pass_body(server, client, framer)) {
     // What the client has is no whole answer, and must not look like one.
-    const bool client_gone = client.connection().error() != Errc::kOk;
-    ++(client_gone ? shared_.counters.client_aborted : shared_.counters.server_aborted);
-    session_.end(client_gone ? "client_aborted" : "server_aborted");
+    const bool by_client = client_broke_off();
+    ++(by_client ? shared_.counters.client_aborted : shared_.counters.server_aborted);
+    session_.end(by_client ? "client_aborted" : "server_aborted");
     session_.abort();
     co_return Answer::kOver;
   }

@@ -44,6 +44,7 @@ class HttpSession final : private FactsSource, private balance::HeaderLookup {
     protocol::BodyFramer body{protocol::BodyFraming::kNone};
     bool has_body = false;
     bool keep_alive = false;
+    uint16_t body_fault = 0;  // the status that its client gets for a wrong or late body; 0: none
     Time began{};
     // For the access log; empty without one.
     std::string method_name, target, host, referer, user_agent;
@@ -76,6 +77,7 @@ class HttpSession final : private FactsSource, private balance::HeaderLookup {
   Task<Answer> exchange();
   Task<bool> send_head(bool keep_unread);
   Task<bool> upload();
+  bool client_broke_off() const;
   Task<bool> pass_all();
   Task<Answer> answer();
   Task<Answer> no_answer(HeadOutcome outcome);
@@ -89,8 +91,6 @@ class HttpSession final : private FactsSource, private balance::HeaderLookup {
   bool head_is_fresh_ = false;  // shared_.head is this request's: nobody was suspended since
   bool request_logged_ = true;  // each once, refused or not
   bool head_unread_ = false;    // the server has a copy of it
-  uint16_t upload_status_ = 0;  // the client's fault with its body; 0: none
-  bool client_gone_ = false;    // it broke off while its request was under way
   std::optional<Fork<bool>> upload_;
 };
 
