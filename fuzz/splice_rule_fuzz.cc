@@ -1,0 +1,145 @@
+// The splice rule: any packet under any rule. Nothing is read or written beyond the packet; one
+// that is not for translating stays as it is; verdict and bytes are the naive translator's.
+//
+// The input, 26 bytes and a packet:
+//
+//     choices   offsets (4 × 4)   scales (4)   MTU (2)   gso_size (2)   padding   IP packet ...
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "fuzz/input.h"
+#include "nic/splice/rule.h"
+#include "nic/splice/splice_filter.h"
+#include "tests/splice_naive.h"
+#include "tests/splice_vectors.h"
+
+// The plain-C headers leave these to whoever includes them.
+
+static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
+  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
+  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
+  std::memcpy(to, bytes.data() + offset, size);
+  return 0;
+}
+
+static inline fl_splice_rule* fl_splice_find(void* tables, const fl_splice_key* key) {
+  auto* record = static_cast<fairlead::nic::SpliceRecord*>(tables);
+  return std::memcmp(&record->key, key, sizeof *key) == 0 ? &record->rule : nullptr;
+}
+
+namespace fairlead::nic {
+namespace {
+
+constexpr size_t kPrefix = 26;
+// Choices.
+constexpr uint8_t kV6 = 0x01;
+constexpr uint8_t kFromServer = 0x02;
+constexpr uint8_t kPartial = 0x04;
+constexpr uint8_t kOfThePair = 0x08;   // the packet's addresses and ports become the pair's
+constexpr uint8_t kRightSums = 0x10;   // its checksums are computed
+constexpr uint8_t kTimestamps = 0x20;  // both ends use them
+
+/// A packet with nothing behind it, so that AddressSanitizer sees a byte too far.
+struct Exact {
+  explicit Exact(ByteSpan from)
+      : size(from.size()), bytes(std::make_unique_for_overwrite<uint8_t[]>(from.size())) {
+    std::ranges::copy(from, bytes.get());
+  }
+  MutableByteSpan span() { return {bytes.get(), size}; }
+
+  size_t size;
+  std::unique_ptr<uint8_t[]> bytes;
+};
+
+SplicePair pair_of_input(ByteSpan input) {
+  const uint8_t choices = input[0];
+  SplicePair pair = test::vector_pair((choices & kV6) != 0);
+  pair.timestamps = (choices & kTimestamps) != 0;
+  pair.seq_offset = test::read32(input, 1);
+  pair.ack_offset = test::read32(input, 5);
+  pair.ts_value_offset = pair.timestamps ? test::read32(input, 9) : 0;
+  pair.ts_echo_offset = pair.timestamps ? test::read32(input, 13) : 0;
+  const auto scale = [&](size_t at) { return static_cast<uint8_t>(input[at] % 15); };
+  pair.scales = {scale(17), scale(18), scale(19), scale(20)};
+  pair.to_server.mtu = pair.to_client.mtu = test::read16(input, 21);
+  return pair;
+}
+
+void give_tuple(MutableByteSpan packet, const FourTuple& tuple) {
+  const bool v6 = tuple.local.address.is_v6();
+  const size_t tcp = v6 ? 40 : 20;
+  if (packet.size() < tcp + 4) return;
+  std::ranges::copy(tuple.remote.address.header_bytes(), packet.begin() + (v6 ? 8 : 12));
+  std::ranges::copy(tuple.local.address.header_bytes(), packet.begin() + (v6 ? 24 : 16));
+  test::write16(packet, tcp, tuple.remote.port);
+  test::write16(packet, tcp + 2, tuple.local.port);
+}
+
+fl_splice_verdict judge_loaded(SpliceRecord record, ByteSpan packet, uint32_t gso_size) {
+  const uint16_t ether_type = !packet.empty() && packet[0] >> 4 == 6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP;
+  fl_packet parsed;
+  fl_parse_packet(&packet, ether_type, &parsed);
+  return fl_splice_judge_loaded(&record, &packet, &parsed, ether_type, gso_size);
+}
+
+/// A rule from the input's own bytes, which no pair has made.
+void on_any_rule(ByteSpan input) {
+  fl_splice_rule rule;
+  if (input.size() < sizeof rule) return;
+  std::memcpy(&rule, input.data(), sizeof rule);
+  Exact packet(input.subspan(kPrefix));
+  translate(rule, packet.span(), {.size = static_cast<uint32_t>(packet.size)});
+}
+
+void on_pair(ByteSpan input) {
+  const uint8_t choices = input[0];
+  const SplicePair pair = pair_of_input(input);
+  const bool from_client = (choices & kFromServer) == 0;
+  const bool partial = (choices & kPartial) != 0;
+  const uint32_t gso_size = test::read16(input, 23);
+  Exact packet(input.subspan(kPrefix));
+  if ((choices & kOfThePair) != 0) {
+    give_tuple(packet.span(), from_client ? pair.client : pair.server);
+  }
+  const test::NaiveInput naive_input{
+      .packet = packet.span(), .gso_size = gso_size, .checksum_partial = partial};
+  if ((choices & kRightSums) != 0 &&
+      naive_splice(pair, from_client, naive_input).verdict == FL_SPLICE_TRANSLATED) {
+    test::complete_checksums(packet.span(), partial);
+  }
+  const test::NaiveOutcome naive = naive_splice(pair, from_client, naive_input);
+  const SpliceRecords records = records_of(pair);
+  const SpliceRecord& record = from_client ? records.from_client : records.from_server;
+  const Exact before(packet.span());
+  const fl_splice_verdict loaded = judge_loaded(record, packet.span(), gso_size);
+  // ICMP errors, which the naive translator does not know.
+  CHECK(loaded == naive.verdict || loaded == FL_SPLICE_UP_ICMP);
+
+  const auto key = key_of(packet.span());
+  if (!key || std::memcmp(&*key, &record.key, sizeof *key) != 0) {
+    CHECK(naive.verdict != FL_SPLICE_TRANSLATED);
+    return;
+  }
+  const bool right =
+      naive.verdict == FL_SPLICE_TRANSLATED && test::has_right_checksums(packet.span(), partial);
+  const SpliceOutcome outcome = translate(record.rule, packet.span(),
+                                          {.size = static_cast<uint32_t>(packet.size),
+                                           .gso_size = gso_size,
+                                           .checksum_partial = partial});
+  CHECK(outcome.verdict == naive.verdict);
+  if (outcome.verdict != FL_SPLICE_TRANSLATED) {
+    CHECK(std::ranges::equal(packet.span(), ByteSpan(before.bytes.get(), before.size)));
+  }
+  if (right) CHECK(std::ranges::equal(packet.span(), naive.packet));
+}
+
+}  // namespace
+}  // namespace fairlead::nic
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size < fairlead::nic::kPrefix) return 0;
+  fairlead::nic::on_any_rule({data, size});
+  fairlead::nic::on_pair({data, size});
+  return 0;
+}
