@@ -14,6 +14,7 @@ Relay::Relay(Simulator& simulator, SimHost& host, const Endpoint& local, const E
       rng_(simulator.fork_rng()) {
   host::ListenOptions listen;
   listen.socket = socket;
+  if (splicing_) listen.socket.hold_first_acks = rng_.chance(0.5);
   auto listener = host_.stack().listen(local, listen);
   CHECK(listener.has_value());
   listener_ = *listener;
@@ -35,9 +36,13 @@ void Relay::step() {
 void Relay::accept() {
   while (host::Connection* a = listener_->accept()) {
     // The client's port, so that the server can tell whose connection this is.
-    auto b = host_.stack().connect(
-        {.remote = server_, .source = {}, .local_port = a->tuple().remote.port, .socket = socket_},
-        simulator_.now());
+    host::Stack::ConnectOptions connection{
+        .remote = server_, .source = {}, .local_port = a->tuple().remote.port, .socket = socket_};
+    if (splicing_) {
+      connection.offer = a->peer_offer();
+      if (rng_.chance(0.5)) connection.offer->isn = a->peer_isn();
+    }
+    auto b = host_.stack().connect(connection, simulator_.now());
     if (b) {
       Pair& pair = pairs_.emplace_back(Pair{.a = a, .b = *b});
       if (splicing_) {
@@ -71,7 +76,7 @@ bool Relay::splice(Pair& pair) {
   pair.splice_at = Time::max();
   nic::SpliceOptions options;
   options.observer = this;
-  options.idle_timeout = minutes(30);
+  options.idle_timeout = options.half_closed_timeout = minutes(30);
   if (!host_.stack().splice(pair.a, pair.b, options)) {
     ++splices_.refused;
     return false;

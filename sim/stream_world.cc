@@ -350,9 +350,10 @@ class World {
       if (h->stack().connection_count() != 0 || h->stack().buffer_bytes() != 0 ||
           h->stack().sent_run_count() != 0 || !h->stack().splices().empty() ||
           h->stack().splicing_count() != 0) {
-        result.failure = fmt::format("left over: {} connections, {} buffer bytes, {} runs",
-                                     h->stack().connection_count(), h->stack().buffer_bytes(),
-                                     h->stack().sent_run_count());
+        result.failure = fmt::format(
+            "left over: {} connections, {} buffer bytes, {} runs, {} splices, {} on the way",
+            h->stack().connection_count(), h->stack().buffer_bytes(), h->stack().sent_run_count(),
+            h->stack().splices().size(), h->stack().splicing_count());
       }
     }
   }

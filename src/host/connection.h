@@ -135,7 +135,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// the same stack.
   size_t forward(Connection& to, size_t limit = SIZE_MAX);
   /// Unread bytes whose acknowledgement is held back.
-  size_t held() const { return 0; }
+  size_t held() const { return holds_acks() ? receiver_.unread_unacked() : 0; }
   /// Something written, or the FIN, is not acknowledged yet.
   bool unsent_or_unacked() const { return !sender_.all_acknowledged(); }
 
@@ -151,6 +151,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// far as it was agreed on: timestamps, SACK, ECN, the peer's own window shift; and the largest
   /// segment that it and the way to it take. Established connections only.
   Offer peer_offer() const;
+  /// The peer's initial sequence number.
+  SeqNum peer_isn() const { return receiver_.irs(); }
 
  private:
   static constexpr Duration kRefusedInterval = milliseconds(500);  // as Linux
@@ -173,6 +175,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void end(Errc error);
   void released();
   void wake_writer();
+  /// Who has taken it over on its way to a splice; nullptr: nobody.
+  Splicing* splicing() const;
   void on_read();
   bool may_hold_acks() const;
   /// A bound of hold_acks() was reached.
@@ -211,6 +215,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// What the SYN of an active open offers; never scaled (RFC 7323 §2.2).
   uint16_t syn_window() const;
   uint32_t timestamp(Time now) const;
+  /// What the MSS option of our SYN says.
+  uint16_t offered_mss() const;
   /// From now on own segments carry this TSval, not a clock's.
   void follow_timestamps(uint32_t value);
   SendLimits limits() const;
@@ -237,7 +243,6 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
 
   Stack& stack_;
   Observer* observer_ = nullptr;
-  Splicing* splicing_ = nullptr;  // has taken it over
   Listener* listener_ = nullptr;  // while in SYN-RECEIVED or waiting to be accepted
   const SocketOptions* options_;
   PathEntry* path_;
@@ -248,18 +253,16 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   Time ack_deadline_ = Time::max();   // delayed ACK, or the end of those held back
   Time life_deadline_ = Time::max();  // handshake, keep-alive, FIN-WAIT-2: one at a time
   Time heard_at_{};                   // last segment from the peer
-  uint32_t ts_offset_ = 0;            // of our timestamp clock (RFC 7323 §5.4)
+  uint32_t ts_offset_ = 0;            // of our timestamp clock (RFC 7323 §5.4), or what it shows
   uint32_t ts_recent_ = 0;            // RFC 7323 §4.3
   uint32_t refused_at_ms_ = 0;        // last ACK that answered a segment outside the window
   uint16_t mss_max_ = 0;              // of our MSS option; 0: what the interface takes
   uint8_t handshake_tries_ = 0;
   uint8_t keepalive_tries_ = 0;
 
-  uint32_t followed_timestamp_ = 0;
-  uint16_t offered_mss_ = 0;    // in our SYN
-
   bool follows_timestamps_ : 1 = false;
-  bool owned_ : 1 = false;  // by the application
+  bool owned_ : 1 = false;     // by the application, or a Splicing
+  bool splicing_ : 1 = false;  // the observer is a Splicing, which has taken it over
   bool sack_ : 1 = false;
   bool timestamps_ : 1 = false;
   bool window_scaling_ : 1 = false;

@@ -27,19 +27,25 @@ uint16_t Connection::syn_window() const {
 
 uint32_t Connection::timestamp(Time now) const {
   // RFC 7323 §5.4: a clock of 1 ms, offset per connection so that it tells nothing.
-  if (follows_timestamps_) return followed_timestamp_;
+  if (follows_timestamps_) return ts_offset_;
   auto ms = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
   return static_cast<uint32_t>(ms) + ts_offset_;
 }
 
 void Connection::follow_timestamps(uint32_t value) {
-  if (follows_timestamps_ && static_cast<int32_t>(value - followed_timestamp_) < 0) return;
+  if (follows_timestamps_ && static_cast<int32_t>(value - ts_offset_) < 0) return;
   follows_timestamps_ = true;
-  followed_timestamp_ = value;
+  ts_offset_ = value;
 }
 
 uint16_t Connection::path_mss(Time now) const {
   return std::min(peer_mss_, port::mss_for(stack_.paths().mtu(*path_, now), tuple_.remote.address));
+}
+
+uint16_t Connection::offered_mss() const {
+  const uint16_t mss =
+      port::mss_for(stack_.port_info(path_->path.port_index).mtu, tuple_.remote.address);
+  return mss_max_ == 0 ? mss : std::min(mss, mss_max_);
 }
 
 void Connection::update_mss(Time now) {
@@ -83,9 +89,7 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
         wire::Timestamps{timestamp(now), (header.flags & kAck) != 0 ? ts_recent_ : 0};
   }
   if (syn) {
-    uint16_t mss =
-        port::mss_for(stack_.port_info(path_->path.port_index).mtu, tuple_.remote.address);
-    spec.options.mss = offered_mss_ = mss_max_ == 0 ? mss : std::min(mss, mss_max_);
+    spec.options.mss = offered_mss();
     spec.options.sack_permitted = sack_;
     if (window_scaling_) spec.options.window_scale = receiver_.shift();
   }

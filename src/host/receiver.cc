@@ -166,7 +166,15 @@ uint32_t Receiver::move_to(ByteChain& out, MoveSize wanted, Resources& res) {
   return moved;
 }
 
-void Receiver::take_held(ByteChain&, Resources&) {}
+void Receiver::take_held(ByteChain& out, Resources& res) {
+  nxt_ = nxt_ - readable();
+  while (readable() > 0) {
+    if (move_to(out, {.room = readable(), .limit = readable()}, res) == 0) break;
+  }
+  res.borrowed.drop_front(borrowed_, borrowed_.size);
+  queue_.clear(res.chunks);
+  release_acks();
+}
 
 void Receiver::settle(Resources& res) {
   res.chunks.redeem(std::exchange(borrowed_.promised, 0));

@@ -108,7 +108,8 @@ class Receiver {
 
   /// From now on the window does not open further: what was offered may come, no more.
   void freeze_window() { frozen_ = true; }
-  /// Moves the unread bytes whose acknowledgement is held back to `out`; they were never received.
+  /// Moves the unread bytes, whose acknowledgement is held back, to `out`, and ends the hold: it is
+  /// as if they had not been received.
   void take_held(ByteChain& out, Resources& res);
   /// No out-of-order data waits.
   bool in_order() const { return reassembly_.empty(); }

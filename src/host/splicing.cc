@@ -49,8 +49,8 @@ Splicing::Splicing(Stack& stack, std::array<Connection*, 2> connections, nic::Sp
     Connection& c = *connections[i];
     sides_[i].connection = &c;
     sides_[i].fin_passed = c.sender_.fin_queued();
-    c.splicing_ = this;
-    c.observer_ = nullptr;
+    c.observer_ = this;
+    c.splicing_ = true;
     c.receiver_.freeze_window();
   }
   for (Side& side : sides_) side.fin_passed = other(side).connection->sender_.fin_queued();
@@ -143,7 +143,10 @@ void Splicing::begin_translating(Time now) {
 void Splicing::send_held(Side& from, Side& to, Time now) {
   Connection& x = *from.connection;
   Connection& y = *to.connection;
-  if (x.held() == 0) return;
+  if (x.held() == 0) {
+    x.receiver_.release_acks();
+    return;
+  }
   Resources& res = stack_.resources();
   SendQueue queue;
   queue.start(to.out);
@@ -269,10 +272,15 @@ void Splicing::pass_on(Side& from, const Segment& segment, const port::RxPacket&
 
 // ---- the end ----
 
+void Splicing::let_go(Connection& c) {
+  c.observer_ = nullptr;
+  c.splicing_ = false;
+}
+
 void Splicing::release_connections() {
   for (Side& side : sides_) {
     Connection& c = *side.connection;
-    c.splicing_ = nullptr;
+    let_go(c);
     c.end(Errc::kOk);
     c.owned_ = false;
     c.events_ = 0;
@@ -292,7 +300,7 @@ void Splicing::stop() {
 }
 
 void Splicing::abandon() {
-  for (Side& side : sides_) side.connection->splicing_ = nullptr;
+  for (Side& side : sides_) let_go(*side.connection);
   stack_.splices().discard(splice_);
 }
 
@@ -301,7 +309,7 @@ void Splicing::end(nic::SpliceEnd how) {
   stack_.splices().report(splice_, how);
   stack_.splices().discard(splice_);
   for (Side& side : sides_) {
-    side.connection->splicing_ = nullptr;
+    let_go(*side.connection);
     stack_.release(side.connection);
   }
 }

@@ -46,7 +46,7 @@ inline constexpr size_t kSpliceRefusals = 9;
 /// "timestamps", ...
 std::string_view splice_refusal_name(SpliceRefusal refusal);
 
-class Splicing : public ListHook<SplicingTag> {
+class Splicing final : public Observer, public ListHook<SplicingTag> {
  public:
   using Way = nic::Splice::Way;
 
@@ -62,6 +62,7 @@ class Splicing : public ListHook<SplicingTag> {
   bool step(Time now);
 
   const nic::Splice& splice() const { return splice_; }
+  void on_events(uint8_t) override {}  // the stack calls step()
   /// Resets both ends.
   void stop();
   /// The stack goes away.
@@ -93,6 +94,7 @@ class Splicing : public ListHook<SplicingTag> {
   void take_own_ack(Side& from, const Segment& segment, Time now);
   void pass_on(Side& from, const Segment& segment, const port::RxPacket& packet, Time now);
   void release_connections();
+  void let_go(Connection& c);
   void end(nic::SpliceEnd how);
 
   Stack& stack_;
@@ -101,5 +103,9 @@ class Splicing : public ListHook<SplicingTag> {
   bool translating_ = false;
   bool ended_ = false;
 };
+
+inline Splicing* Connection::splicing() const {
+  return splicing_ ? static_cast<Splicing*>(observer_) : nullptr;
+}
 
 }  // namespace fairlead::host

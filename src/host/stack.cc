@@ -55,8 +55,8 @@ Stack::~Stack() {
     if (IntrusiveList<Listener, EventTag>::is_linked(*listener)) listener_events_.erase(*listener);
   }
   for (Connection* c : all) {
-    if (c->splicing_ != nullptr) {
-      Splicing& splicing = *c->splicing_;
+    if (c->splicing_) {
+      Splicing& splicing = *c->splicing();
       splicing.abandon();
       finish(splicing);
     }
@@ -197,7 +197,7 @@ SpliceRefusal Stack::refusal(const Connection& client, const Connection& server)
   if (client.timestamps_ != server.timestamps_) return SpliceRefusal::kTimestamps;
   if (client.sack_ != server.sack_) return SpliceRefusal::kSack;
   if (client.ecn_ != server.ecn_) return SpliceRefusal::kEcn;
-  if (client.offered_mss_ > server.peer_mss_ || server.offered_mss_ > client.peer_mss_) {
+  if (client.offered_mss() > server.peer_mss_ || server.offered_mss() > client.peer_mss_) {
     return SpliceRefusal::kSegmentSize;
   }
   for (const Connection* c : both) {
@@ -231,7 +231,7 @@ void Stack::end_splice(nic::Splice& splice) {
   }
   Splicing* ending = nullptr;
   index_.for_each([&](Connection& c) {
-    if (c.splicing_ != nullptr && &c.splicing_->splice() == &splice) ending = c.splicing_;
+    if (c.splicing_ && &c.splicing()->splice() == &splice) ending = c.splicing();
   });
   if (ending == nullptr) return;  // it is ending already
   ending->stop();
@@ -381,8 +381,8 @@ void Stack::note_changes(Connection& c) {
   if (deadline != Time::max() && (!c.is_armed() || deadline < c.armed_for())) {
     timers_.arm(c, deadline);
   }
-  if (c.splicing_ != nullptr && !IntrusiveList<Splicing, SplicingTag>::is_linked(*c.splicing_)) {
-    splicings_due_.push_back(*c.splicing_);
+  if (c.splicing_ && !IntrusiveList<Splicing, SplicingTag>::is_linked(*c.splicing())) {
+    splicings_due_.push_back(*c.splicing());
   }
   if (c.events_ != 0 && c.owned_ && !IntrusiveList<Connection, EventTag>::is_linked(c)) {
     events_.push_back(c);

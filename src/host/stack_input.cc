@@ -63,8 +63,8 @@ bool Stack::on_splice_packet(const port::RxPacket& packet) {
 
 void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
   if (Connection* c = index_.find(segment.tuple)) {
-    if (c->splicing_ != nullptr && c->splicing_->translating()) {
-      Splicing& splicing = *c->splicing_;
+    if (c->splicing_ && c->splicing()->translating()) {
+      Splicing& splicing = *c->splicing();
       return splicing.on_segment(*c, segment, packet, now) ? finish(splicing) : update(*c);
     }
     c->on_segment(segment, now);

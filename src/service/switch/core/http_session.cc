@@ -180,6 +180,13 @@ Task<bool> HttpSession::relay_after_first_request() {
   const Time passed_on = session_.now();
   balance::Server& chosen = *session_.chosen();
   ++chosen.counters().requests;
+  if (session_.options().splices_early()) {
+    fill_record();
+    if (session_.splice(request_.began)) {
+      request_logged_ = true;
+      co_return false;
+    }
+  }
   if (!co_await send_head(false)) {
     co_await no_answer(HeadOutcome::kBroken);
     log();

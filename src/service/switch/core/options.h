@@ -89,6 +89,14 @@ struct VirtualServerOptions {
   Splicing splicing = Splicing::kAnswered;
   uint64_t splice_after = 0;        // segments both ways before a splice goes down to the kernel
   AccessLog* access_log = nullptr;  // outlives the switch; nullptr: none
+
+  bool splices() const {
+    return splicing != Splicing::kOff && balance == Balance::kConnection && !add_forwarded_for;
+  }
+  /// Before an answer was seen.
+  bool splices_early() const {
+    return splices() && (splicing == Splicing::kEarly || protocol != Protocol::kHttp);
+  }
 };
 
 struct SwitchOptions {

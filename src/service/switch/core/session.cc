@@ -100,7 +100,11 @@ Task<Session::Outcome> Session::connect(FactsSource& source) {
                                            .source = {},
                                            .local_port = {},
                                            .socket = virtual_server_->to_server};
-    if (splices()) connection.offer = client_.connection().peer_offer();
+    if (splices()) {
+      connection.offer = client_.connection().peer_offer();
+      if (client_.connection().holds_acks())
+        connection.offer->isn = client_.connection().peer_isn();
+    }
     auto socket = co_await TcpSocket::connect(shared_.runtime, connection);
     if (socket) {
       server_ = std::move(*socket);
@@ -214,11 +218,6 @@ Task<void> Session::relay() {
   co_await pump(server_, client_);
   co_await up.join();
   end("done");
-}
-
-bool Session::splices() const {
-  const VirtualServerOptions& o = options();
-  return o.splicing != Splicing::kOff && o.balance == Balance::kConnection && !o.add_forwarded_for;
 }
 
 bool Session::splice(Time began) {

@@ -83,7 +83,7 @@ class Session : public ListHook<SessionTag> {
   /// The rest is the splice's, if there is to be one and there can be; then this session is over.
   /// `began`: the first request.
   bool splice(Time began);
-  bool splices() const;
+  bool splices() const { return options().splices(); }
 
   /// The end of an orderly conversation: FIN, and what the client still sends is thrown away for a
   /// moment, so that no RST overtakes the last answer.

@@ -340,6 +340,7 @@ SwitchOptions with_timeouts(const Timeouts& timeouts) {
   SwitchOptions o = SwitchWorld::options({11});
   o.virtual_servers[0].protocol = Protocol::kTcp;
   o.virtual_servers[0].timeouts = timeouts;
+  o.virtual_servers[0].splicing = Splicing::kOff;  // a splice has no connection of ours
   return o;
 }
 
@@ -381,6 +382,22 @@ TEST(Switch, TimewaitIsHowLongTheAddressesOfEitherConnectionRest) {
     world.run(milliseconds(200));
     EXPECT_EQ(world.stack().time_wait_count(), 0u) << client_first;
   }
+}
+
+TEST(Switch, TimewaitIsHowLongASpliceThatHasEndedLetsLatePacketsPass) {
+  SwitchWorld world;
+  SwitchOptions options = with_timeouts({.timewait = seconds(5)});
+  options.virtual_servers[0].splicing = Splicing::kAnswered;
+  world.start(std::move(options));
+  world.serve(11, [](TcpSocket socket) { return say_and_close(std::move(socket), "bye"); });
+  world.spawn(say_hello(world, listen_until_the_end));
+  world.run(milliseconds(4900));
+  EXPECT_EQ(world.sut().counters().spliced, 1u);
+  EXPECT_EQ(world.sut().session_count(), 0u);
+  EXPECT_EQ(world.stack().connection_count(), 0u);
+  EXPECT_EQ(world.stack().splices().size(), 1u);
+  world.run(milliseconds(200));
+  EXPECT_EQ(world.stack().splices().size(), 0u);
 }
 
 TEST(Switch, LastackIsHowLongAClientThatHasClosedMayLeaveOurFinUnacknowledged) {

@@ -97,6 +97,8 @@ VirtualServer::VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,
   to_server.nodelay = true;  // what the client's TCP cut small was meant to be small
   set_timeouts(options.tcp.socket, options.timeouts);
   options.tcp.socket.nodelay = true;
+  // The client's own TCP stands for what it has sent before the splice.
+  options.tcp.socket.hold_first_acks = options.splices_early();
 }
 
 }  // namespace fairlead::l7
