@@ -50,15 +50,17 @@ struct ListenOptions {
 };
 
 struct StackConfig {
+  uint16_t shard = 0;                // which of the machine's stacks this is
   size_t max_connections = 1 << 20;  // TCBs; at the bound SYNs are dropped, connect(): ENOBUFS
   size_t max_time_wait = 1 << 16;    // at the bound the first is ended early (RFC 9293 allows none)
   size_t max_paths = 1 << 18;        // cached destinations; at the bound unused ones are evicted
   size_t max_buffer_bytes = size_t{1}
-                            << 30;    // stream bytes held, both directions, all connections;
-                                      // at the bound windows close and writes would block
-  size_t max_splices = 1 << 19;    // splice(): refused
-  size_t max_splices_over = 1 << 16;  // ended, late packets still pass; at the bound the oldest goes
-  size_t max_listeners = 4096;        // listen(): ENOBUFS
+                            << 30;  // stream bytes held, both directions, all connections;
+                                    // at the bound windows close and writes would block
+  size_t max_splices = 1 << 19;     // splice(): refused
+  size_t max_splices_over =
+      1 << 16;                  // ended, late packets still pass; at the bound the oldest goes
+  size_t max_listeners = 4096;  // listen(): ENOBUFS
   uint16_t local_port_first = 61000;  // our outgoing connections (RFC 6056), host order
   uint16_t local_port_last = 65535;
   /// Of a connection about to be opened: will its peer's packets come to this stack? A local port

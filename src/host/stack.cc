@@ -262,6 +262,7 @@ void Stack::describe(nic::Splice& splice, const Connection& client, const Connec
                              .sack = client.sack_,
                              .to_server = way(server),
                              .to_client = way(client),
+                             .shard = config_.shard,
                              .generation = static_cast<uint32_t>(rng_.next()),
                              .spliced_at = static_cast<uint64_t>(now_.time_since_epoch().count())};
   nic::SpliceRecords records = nic::records_of(pair);
@@ -274,6 +275,14 @@ void Stack::describe(nic::Splice& splice, const Connection& client, const Connec
   splice.directions[nic::Splice::kUp].rule = records.from_client.rule;
   splice.directions[nic::Splice::kDown].tuple = server.tuple_;
   splice.directions[nic::Splice::kDown].rule = records.from_server.rule;
+}
+
+void Stack::use_kernel_seat(nic::KernelSeat* seat) {
+  std::vector<uint32_t> interfaces;
+  for (const port::PortInfo& port : ports_) {
+    interfaces.push_back(static_cast<uint32_t>(port.interface_index));
+  }
+  splices_.use_kernel_seat(seat, std::move(interfaces));
 }
 
 // One after the other until nothing changes: what one step writes may end another's.

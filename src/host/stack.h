@@ -111,6 +111,8 @@ class Stack {
                                                     const nic::SpliceOptions& options);
   /// Ends it at once; both ends are told by RST when they send next.
   void end_splice(nic::Splice& splice);
+  /// Splices sink there when it pays. nullptr: none.
+  void use_kernel_seat(nic::KernelSeat* seat);
   nic::SpliceTable& splices() { return splices_; }
   const nic::SpliceTable& splices() const { return splices_; }
   /// By SpliceRefusal.

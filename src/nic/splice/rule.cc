@@ -71,19 +71,13 @@ SpliceRecord record_of(const SplicePair& pair, const Direction& direction) {
   rule.flags = static_cast<uint8_t>(
       direction.flag | (direction.in.local.address.is_v6() ? FL_SPLICE_V6 : 0) |
       (pair.timestamps ? FL_SPLICE_TIMESTAMPS : 0) | (pair.sack ? FL_SPLICE_SACK : 0));
-  rule.mtu = direction.way.mtu;
-  rule.interface = direction.way.interface;
+  set_way(rule, direction.way);
   rule.generation = pair.generation;
-  rule.next_hop = plain(direction.way.next_hop);
   rule.spliced_at = pair.spliced_at;
   rule.shard = pair.shard;
   rule.window_scale = direction.scale_in;
   rule.window = FL_SPLICE_ANY_WINDOW;
   return record;
-}
-
-SpliceWay way_of(const fl_splice_rule& rule) {
-  return {.interface = rule.interface, .next_hop = address_of(rule.next_hop), .mtu = rule.mtu};
 }
 
 uint8_t scale_out(const fl_splice_rule& rule) {
@@ -95,6 +89,16 @@ bool scales_are_valid(const fl_splice_rule& rule) {
 }
 
 }  // namespace
+
+SpliceWay way_of(const fl_splice_rule& rule) {
+  return {.interface = rule.interface, .next_hop = address_of(rule.next_hop), .mtu = rule.mtu};
+}
+
+void set_way(fl_splice_rule& rule, const SpliceWay& way) {
+  rule.interface = way.interface;
+  rule.next_hop = plain(way.next_hop);
+  rule.mtu = way.mtu;
+}
 
 SpliceRecords records_of(const SplicePair& pair) {
   CHECK(pair.timestamps || (pair.ts_value_offset == 0 && pair.ts_echo_offset == 0));

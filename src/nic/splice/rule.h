@@ -76,6 +76,9 @@ SpliceRecords records_of(const SplicePair& pair);
 /// The pair that two records, in any order, stand for; nullopt when they are no pair's.
 std::optional<SplicePair> pair_of(const SpliceRecord& one, const SpliceRecord& other);
 
+SpliceWay way_of(const fl_splice_rule& rule);
+void set_way(fl_splice_rule& rule, const SpliceWay& way);
+
 /// Of the rule for packets that arrive from tuple.remote for tuple.local.
 fl_splice_key key_of(const FourTuple& tuple);
 /// The other way round.

@@ -76,8 +76,9 @@ struct SpliceOptions {
 };
 
 struct OverTag {};
+struct SunkTag {};
 
-class Splice : public TimerNode, public ListHook<OverTag> {
+class Splice : public TimerNode, public ListHook<OverTag>, public ListHook<SunkTag> {
  public:
   enum Way : uint8_t { kUp, kDown };
 
@@ -99,6 +100,10 @@ class Splice : public TimerNode, public ListHook<OverTag> {
   bool open = false;   // SpliceTable::open()
   bool stays = false;  // in this process: on its way to its end, or the kernel's table is full
   bool reset_noted = false;  // a RST has passed, close_timeout runs
+  bool way_changed = false;  // and the kernel's rules don't know
+  /// Packets of one direction come here only because the kernel's rule says so: by their hash they
+  /// are another shard's. Its rules stay where they are until it is forgotten.
+  bool split = false;
 
   Direction& other(const Direction& direction) { return directions[direction.way ^ 1]; }
   const FourTuple& client() const { return directions[kUp].tuple; }

@@ -159,7 +159,7 @@ SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time n
     return Outcome::kNotOurs;
   }
   // The end must be seen where the rest of it will be.
-  if ((flags & (FL_TCP_FIN | FL_TCP_RST)) != 0) surface(splice);
+  if ((flags & (FL_TCP_FIN | FL_TCP_RST)) != 0 && !splice.split) surface(splice);
   if (!translate(*direction, packet, now, out)) return Outcome::kDropped;
   if (splice.state() != 0) {
     note_end(splice, now);
@@ -181,7 +181,11 @@ bool SpliceTable::find_way(Direction& direction) {
   if (!path) return false;
   direction.path = *path;
   direction.path_generation = router_.generation();
-  direction.rule.mtu = path->mtu;
+  SpliceWay way{.interface = direction.rule.interface, .next_hop = path->gateway, .mtu = path->mtu};
+  if (path->port_index < interfaces_.size()) way.interface = interfaces_[path->port_index];
+  if (way == way_of(direction.rule)) return true;
+  set_way(direction.rule, way);
+  direction.splice->way_changed = true;
   return true;
 }
 
@@ -267,79 +271,6 @@ bool SpliceTable::answer_syn(Direction& direction, const port::RxPacket& packet,
   return true;
 }
 
-// ---- the kernel's seat ----
-
-void SpliceTable::sink_if_due(Splice& splice) {
-  if (kernel_ == nullptr || splice.seat != SpliceSeat::kUser || splice.stays) return;
-  if (splice.state() != 0) return;
-  const fl_splice_rule& up = splice.directions[Splice::kUp].rule;
-  const fl_splice_rule& down = splice.directions[Splice::kDown].rule;
-  if (up.packets + down.packets < splice.options.sink_after_packets &&
-      up.bytes + down.bytes < splice.options.sink_after_bytes) {
-    return;
-  }
-  for (Direction& direction : splice.directions) {
-    if (!find_way(direction)) return;
-  }
-  if (!kernel_->install(records(splice))) {
-    ++counters_.sink_refused;
-    splice.stays = true;
-    return;
-  }
-  // What was counted here is in the kernel's copy now.
-  for (Direction& direction : splice.directions) direction.rule.packets = direction.rule.bytes = 0;
-  splice.seat = kernel_->seat();
-  ++counters_.sunk;
-}
-
-void SpliceTable::surface(Splice& splice) {
-  if (splice.seat == SpliceSeat::kUser || kernel_ == nullptr) return;
-  SpliceRecords kernels = records(splice);
-  kernel_->remove(kernels);
-  splice.seat = SpliceSeat::kUser;
-  splice.stays = true;
-  take_counts(splice, kernels);
-}
-
-void SpliceTable::take_counts(Splice& splice, const SpliceRecords& records) {
-  for (Direction& direction : splice.directions) {
-    const fl_splice_rule& from =
-        direction.way == Splice::kUp ? records.from_client.rule : records.from_server.rule;
-    fl_splice_rule& to = direction.rule;
-    to.packets += from.packets;
-    to.bytes += from.bytes;
-    to.last_at = std::max(to.last_at, from.last_at);
-    to.state |= from.state;
-    to.peer_fin_end = from.peer_fin_end;
-    to.acked = from.acked;
-    to.window = from.window;
-  }
-}
-
-SpliceRecords SpliceTable::records(const Splice& splice) {
-  return {.from_client = {.key = nic::key_of(splice.client()),
-                          .rule = splice.directions[Splice::kUp].rule},
-          .from_server = {.key = nic::key_of(splice.server()),
-                          .rule = splice.directions[Splice::kDown].rule}};
-}
-
-void SpliceTable::on_event(const fl_splice_event& event, Time now) {
-  Direction* direction = find(tuple_of(event.key));
-  if (direction == nullptr || direction->rule.generation != event.generation) return;
-  Splice& splice = *direction->splice;
-  surface(splice);
-  if (event.kind == FL_SPLICE_EVENT_REUSED) {
-    // The program has taken the rules out; their counts are in the event.
-    direction->rule.packets += event.packets;
-    direction->rule.bytes += event.bytes;
-    Direction& peer = splice.other(*direction);
-    peer.rule.packets += event.peer_packets;
-    peer.rule.bytes += event.peer_bytes;
-    return remove(splice, SpliceEnd::kReused);
-  }
-  note_end(splice, now);
-}
-
 // ---- the end ----
 
 SpliceEnd SpliceTable::end_of(const Splice& splice) const {
@@ -363,8 +294,9 @@ void SpliceTable::note_end(Splice& splice, Time now) {
   }
   if (!splice.is_reset() || splice.reset_noted) return;
   splice.reset_noted = true;
+  const auto flow = flows(splice);
   for (Direction& direction : splice.directions) {
-    direction.packets_at_reset = direction.rule.packets;
+    direction.packets_at_reset = flow[direction.way].packets;
   }
   timers_.arm(splice, now + splice.options.close_timeout);
 }
@@ -372,13 +304,16 @@ void SpliceTable::note_end(Splice& splice, Time now) {
 void SpliceTable::on_timer(Time now) {
   timers_.expire(
       now, [this, now](TimerNode& node) { on_splice_timer(static_cast<Splice&>(node), now); });
+  refresh_ways();
 }
 
 void SpliceTable::on_splice_timer(Splice& splice, Time now) {
   if (splice.is_over()) return remove(splice, SpliceEnd::kClosed);
   if (splice.reset_noted) {
-    const bool silent = std::ranges::all_of(
-        splice.directions, [](const Direction& d) { return d.rule.packets == d.packets_at_reset; });
+    const auto flow = flows(splice);
+    const bool silent = std::ranges::all_of(splice.directions, [&](const Direction& d) {
+      return flow[d.way].packets == d.packets_at_reset;
+    });
     if (silent) return remove(splice, end_of(splice));
     // Whom the RST was for has not believed it.
     ++counters_.resets_doubted;
@@ -411,18 +346,6 @@ Time SpliceTable::last_packet(const Splice& splice) const {
       {splice.directions[Splice::kUp].rule.last_at, splice.directions[Splice::kDown].rule.last_at,
        kernels.from_client.rule.last_at, kernels.from_server.rule.last_at});
   return std::max(splice.spliced_at, Time(Duration(static_cast<int64_t>(last))));
-}
-
-SpliceRecords SpliceTable::in_kernel(const Splice& splice) const {
-  if (splice.seat == SpliceSeat::kUser || kernel_ == nullptr) return {};
-  SpliceRecords kernels = records(splice);
-  return kernel_->read(kernels) ? kernels : SpliceRecords{};
-}
-
-const fl_splice_rule& SpliceTable::current_rule(const Direction& direction,
-                                                const SpliceRecords& kernels) {
-  if (direction.splice->seat == SpliceSeat::kUser) return direction.rule;
-  return direction.way == Splice::kUp ? kernels.from_client.rule : kernels.from_server.rule;
 }
 
 void SpliceTable::for_each(const std::function<void(const Splice&)>& visit) const {

@@ -12,6 +12,8 @@
 //     ├────▶ reset: a RST has passed ── close_timeout ──▶ gone      or open again: it was forged
 //     └────▶ idle_timeout without a packet ──▶ gone
 //
+// When routes change, what has sunk is given its new way out, some of them in each on_timer().
+//
 // Bounds: `max_splices`; create() fails beyond it. `max_over` of them may be over and wait; at the
 // bound the oldest goes early. Both are counted.
 #pragma once
@@ -19,6 +21,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/hash_index.h"
@@ -35,9 +38,11 @@ struct SpliceCounters {
   uint64_t opened = 0;
   uint64_t adopted = 0;  // found in the kernel's table after a restart
   uint64_t ended = 0;
-  uint64_t sunk = 0;          // went down to the kernel's seat
-  uint64_t sink_refused = 0;  // the kernel's table was full; it stays here
-  uint64_t translated = 0;    // packets, here
+  uint64_t sunk = 0;           // went down to the kernel's seat
+  uint64_t sink_refused = 0;   // the kernel's table was full; it stays here
+  uint64_t adopt_refused = 0;  // found, but max_splices reached: ended
+  uint64_t rewired = 0;        // given another way out
+  uint64_t translated = 0;     // packets, here
   uint64_t icmp_translated = 0;
   uint64_t syns_answered = 0;     // to ends that have forgotten, or have not heard our ACK
   uint64_t too_big_answered = 0;  // "packet too big" sent
@@ -57,6 +62,8 @@ struct SpliceCounters {
     handle(std::string_view("ended"), ended);
     handle(std::string_view("sunk"), sunk);
     handle(std::string_view("sink_refused"), sink_refused);
+    handle(std::string_view("adopt_refused"), adopt_refused);
+    handle(std::string_view("rewired"), rewired);
     handle(std::string_view("translated"), translated);
     handle(std::string_view("icmp_translated"), icmp_translated);
     handle(std::string_view("syns_answered"), syns_answered);
@@ -83,8 +90,21 @@ class SpliceTable {
   SpliceTable(const SpliceTable&) = delete;
   SpliceTable& operator=(const SpliceTable&) = delete;
 
-  /// nullptr: splices stay here. Outlives this object or is taken away before.
-  void use_kernel_seat(KernelSeat* seat) { kernel_ = seat; }
+  /// nullptr: splices stay here. Outlives this object or is taken away before. `interfaces`:
+  /// indexes, by port_index.
+  void use_kernel_seat(KernelSeat* seat, std::vector<uint32_t> interfaces = {}) {
+    kernel_ = seat;
+    interfaces_ = std::move(interfaces);
+  }
+
+  struct Adoption {
+    uint16_t shard = 0;  // this one
+    bool split = false;  // see Splice::split
+    SpliceOptions options{};
+  };
+  /// Takes over a pair that was found in the kernel's table. False: max_splices reached, and its
+  /// rules are gone.
+  bool adopt(const SplicePair& found, const Adoption& how, Time now);
 
   /// A splice that no packet is looked up for yet; directions, rules and options are to be filled
   /// in. nullptr at the bound.
@@ -104,6 +124,8 @@ class SpliceTable {
 
   bool empty() const { return index_.size() == 0; }
   size_t size() const { return index_.size() / 2; }
+  /// Those that are not over.
+  size_t active() const { return size() - over_count_; }
   /// The direction whose packets have `tuple`; nullptr: none.
   Splice::Direction* find(const FourTuple& tuple) const { return index_.find(tuple); }
   /// May a new connection of ours use `tuple`? A splice that is over gives way.
@@ -125,7 +147,10 @@ class SpliceTable {
   void on_event(const fl_splice_event& event, Time now);
 
   void on_timer(Time now);
-  std::optional<Time> next_deadline() const { return timers_.next_deadline(); }
+  /// In the past: on_timer() has more to do now.
+  std::optional<Time> next_deadline() const {
+    return refresh_left_ > 0 ? Time{} : timers_.next_deadline();
+  }
 
   /// Traffic of both directions, wherever it went; asks the kernel's seat.
   std::array<SpliceFlow, 2> flows(const Splice& splice) const;
@@ -136,12 +161,18 @@ class SpliceTable {
   void for_each(const std::function<void(const Splice&)>& visit) const;
 
  private:
+  /// Ways looked up in one on_timer(): some 50 us.
+  static constexpr size_t kRefreshStep = 256;
   using Direction = Splice::Direction;
   static const FourTuple& key_of(const Direction& d) { return d.tuple; }
 
   bool find_way(Direction& direction);
   bool answer_syn(Direction& direction, const port::RxPacket& packet, port::TxPacket& out);
   void sink_if_due(Splice& splice);
+  void rewire(Splice& splice);
+  void refresh_ways();
+  /// The kernel's program has seen an end.
+  void take_end(Splice& splice, Time now);
   /// Back from the kernel's seat.
   void surface(Splice& splice);
   void take_counts(Splice& splice, const SpliceRecords& records);
@@ -157,6 +188,11 @@ class SpliceTable {
   Bounds bounds_;
   port::Router& router_;
   KernelSeat* kernel_ = nullptr;
+  std::vector<uint32_t> interfaces_;
+  IntrusiveList<Splice, SunkTag> sunk_;  // seat is not kUser
+  size_t sunk_count_ = 0;
+  uint64_t refreshed_generation_ = 0;  // of the router, that sunk_ is being refreshed for
+  size_t refresh_left_ = 0;            // how many of sunk_, from the front
   ObjectPool<Splice> pool_;
   HashIndex<Direction, FourTuple, key_of> index_;
   IntrusiveList<Splice, OverTag> over_;  // oldest first

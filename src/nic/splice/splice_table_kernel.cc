@@ -1,0 +1,178 @@
+// SpliceTable and the kernel's seat: splices that sink, surface, are found again after a restart,
+// and follow the routes.
+#include <algorithm>
+
+#include "nic/splice/splice_table.h"
+
+namespace fairlead::nic {
+
+void SpliceTable::sink_if_due(Splice& splice) {
+  if (kernel_ == nullptr || splice.seat != SpliceSeat::kUser || splice.stays) return;
+  if (splice.state() != 0) return;
+  const fl_splice_rule& up = splice.directions[Splice::kUp].rule;
+  const fl_splice_rule& down = splice.directions[Splice::kDown].rule;
+  if (up.packets + down.packets < splice.options.sink_after_packets &&
+      up.bytes + down.bytes < splice.options.sink_after_bytes) {
+    return;
+  }
+  for (Direction& direction : splice.directions) {
+    if (!find_way(direction)) return;
+  }
+  if (!kernel_->install(records(splice))) {
+    ++counters_.sink_refused;
+    splice.stays = true;
+    return;
+  }
+  // What was counted here is in the kernel's copy now.
+  for (Direction& direction : splice.directions) direction.rule.packets = direction.rule.bytes = 0;
+  splice.seat = kernel_->seat();
+  splice.way_changed = false;
+  sunk_.push_back(splice);
+  ++sunk_count_;
+  ++counters_.sunk;
+}
+
+void SpliceTable::surface(Splice& splice) {
+  if (splice.seat == SpliceSeat::kUser) return;
+  splice.seat = SpliceSeat::kUser;
+  splice.stays = true;
+  sunk_.erase(splice);
+  --sunk_count_;
+  if (kernel_ == nullptr) return;
+  SpliceRecords kernels = records(splice);
+  kernel_->remove(kernels);
+  take_counts(splice, kernels);
+}
+
+void SpliceTable::take_counts(Splice& splice, const SpliceRecords& records) {
+  for (Direction& direction : splice.directions) {
+    const fl_splice_rule& from =
+        direction.way == Splice::kUp ? records.from_client.rule : records.from_server.rule;
+    fl_splice_rule& to = direction.rule;
+    to.packets += from.packets;
+    to.bytes += from.bytes;
+    to.last_at = std::max(to.last_at, from.last_at);
+    to.state |= from.state;
+    to.peer_fin_end = from.peer_fin_end;
+    to.acked = from.acked;
+    to.window = from.window;
+  }
+}
+
+SpliceRecords SpliceTable::records(const Splice& splice) {
+  return {.from_client = {.key = nic::key_of(splice.client()),
+                          .rule = splice.directions[Splice::kUp].rule},
+          .from_server = {.key = nic::key_of(splice.server()),
+                          .rule = splice.directions[Splice::kDown].rule}};
+}
+
+void SpliceTable::on_event(const fl_splice_event& event, Time now) {
+  Direction* direction = find(tuple_of(event.key));
+  if (direction == nullptr || direction->rule.generation != event.generation) return;
+  Splice& splice = *direction->splice;
+  if (event.kind != FL_SPLICE_EVENT_REUSED) return take_end(splice, now);
+  surface(splice);
+  // The program has taken the rules out; their counts are in the event.
+  direction->rule.packets += event.packets;
+  direction->rule.bytes += event.bytes;
+  Direction& peer = splice.other(*direction);
+  peer.rule.packets += event.peer_packets;
+  peer.rule.bytes += event.peer_bytes;
+  remove(splice, SpliceEnd::kReused);
+}
+
+void SpliceTable::take_end(Splice& splice, Time now) {
+  if (splice.split) {
+    const SpliceRecords kernels = in_kernel(splice);
+    splice.directions[Splice::kUp].rule.state |= kernels.from_client.rule.state;
+    splice.directions[Splice::kDown].rule.state |= kernels.from_server.rule.state;
+  } else {
+    surface(splice);
+  }
+  note_end(splice, now);
+}
+
+// ---- found after a restart ----
+
+bool SpliceTable::adopt(const SplicePair& found, const Adoption& how, Time now) {
+  SplicePair pair = found;
+  pair.shard = how.shard;
+  SpliceRecords kernels = records_of(pair);
+  Splice* splice = create();
+  if (splice == nullptr) {
+    ++counters_.adopt_refused;
+    kernel_->remove(kernels);
+    return false;
+  }
+  Direction& up = splice->directions[Splice::kUp];
+  Direction& down = splice->directions[Splice::kDown];
+  up.tuple = pair.client;
+  up.rule = kernels.from_client.rule;
+  down.tuple = pair.server;
+  down.rule = kernels.from_server.rule;
+  splice->options = how.options;
+  splice->split = how.split;
+  splice->spliced_at = std::min(now, Time(Duration(static_cast<int64_t>(pair.spliced_at))));
+  splice->seat = kernel_->seat();
+  sunk_.push_back(*splice);
+  ++sunk_count_;
+  for (Direction& direction : splice->directions) {
+    index_.insert(direction);
+    find_way(direction);  // if it can't be found now, the one the rule has will do
+  }
+  ++counters_.adopted;
+  rewire(*splice);
+  kernels = in_kernel(*splice);
+  const uint32_t state = kernels.from_client.rule.state | kernels.from_server.rule.state;
+  if ((state & (FL_SPLICE_OVER | FL_SPLICE_RESET)) != 0) {
+    take_end(*splice, now);
+  } else {
+    timers_.arm(*splice, last_packet(*splice) + splice->options.idle_timeout);
+  }
+  return true;
+}
+
+// ---- routes change ----
+
+void SpliceTable::rewire(Splice& splice) {
+  splice.way_changed = false;
+  const Result<void> done = kernel_->rewire(records(splice));
+  if (done) {
+    ++counters_.rewired;
+  } else if (done.error().code == Errc::kNotSupported) {
+    surface(splice);
+  }
+}
+
+void SpliceTable::refresh_ways() {
+  if (kernel_ == nullptr) return;
+  if (refreshed_generation_ != router_.generation()) {
+    refreshed_generation_ = router_.generation();
+    refresh_left_ = sunk_count_;
+  }
+  refresh_left_ = std::min(refresh_left_, sunk_count_);
+  const size_t step = std::min(refresh_left_, kRefreshStep);
+  refresh_left_ -= step;
+  for (size_t i = 0; i < step; ++i) {
+    Splice& splice = *sunk_.pop_front();
+    sunk_.push_back(splice);
+    for (Direction& direction : splice.directions) find_way(direction);
+    if (splice.way_changed) rewire(splice);
+  }
+}
+
+// ---- what the kernel has ----
+
+SpliceRecords SpliceTable::in_kernel(const Splice& splice) const {
+  if (splice.seat == SpliceSeat::kUser || kernel_ == nullptr) return {};
+  SpliceRecords kernels = records(splice);
+  return kernel_->read(kernels) ? kernels : SpliceRecords{};
+}
+
+const fl_splice_rule& SpliceTable::current_rule(const Direction& direction,
+                                                const SpliceRecords& kernels) {
+  if (direction.splice->seat == SpliceSeat::kUser) return direction.rule;
+  return direction.way == Splice::kUp ? kernels.from_client.rule : kernels.from_server.rule;
+}
+
+}  // namespace fairlead::nic
