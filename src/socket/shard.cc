@@ -63,7 +63,12 @@ void Shard::stop() {
 void Shard::run() {
   while (!stopping_.load(std::memory_order_relaxed)) {
     Time now = monotonic_now();
-    if (!turn(now) && !busy_poll_) wait(now);
+    if (!turn(now) && !busy_poll_) {
+      wait(now);
+    } else if (++turns_without_poll_ >= kMaxTurnsWithoutPoll) {
+      const timespec at_once{};
+      poll_fds(&at_once);
+    }
   }
 }
 
@@ -170,13 +175,6 @@ void Shard::wait(Time now) {
     deadline = other;
   }
   if (!kept_.empty()) deadline = now + kBusyRetry;
-  std::vector<pollfd>& fds = poll_set_;
-  fds.clear();
-  fds.push_back({wake_.get(), POLLIN, 0});
-  for (Watch& w : watches_) fds.push_back({w.fd, POLLIN, 0});
-  for (auto& port : ports_) {
-    if (port->poll_fd() >= 0) fds.push_back({port->poll_fd(), POLLIN, 0});
-  }
   timespec timeout{};
   if (deadline) {
     auto left = std::max(Duration::zero(), *deadline - now);
@@ -184,7 +182,19 @@ void Shard::wait(Time now) {
     timeout.tv_nsec = (left % seconds(1)).count();
   }
   ++counters_.sleeps;
-  if (ppoll(fds.data(), fds.size(), deadline ? &timeout : nullptr, nullptr) <= 0) return;
+  poll_fds(deadline ? &timeout : nullptr);
+}
+
+void Shard::poll_fds(const timespec* timeout) {
+  turns_without_poll_ = 0;
+  std::vector<pollfd>& fds = poll_set_;
+  fds.clear();
+  fds.push_back({wake_.get(), POLLIN, 0});
+  for (Watch& w : watches_) fds.push_back({w.fd, POLLIN, 0});
+  for (auto& port : ports_) {
+    if (port->poll_fd() >= 0) fds.push_back({port->poll_fd(), POLLIN, 0});
+  }
+  if (ppoll(fds.data(), fds.size(), timeout, nullptr) <= 0) return;
   if (fds[0].revents != 0) {
     uint64_t count;
     [[maybe_unused]] ssize_t n = read(wake_.get(), &count, sizeof count);

@@ -74,6 +74,7 @@ class Shard {
  private:
   static constexpr size_t kReceiveBurst = 64;
   static constexpr unsigned kMaxTurnsWithoutTimers = 16;  // of some 10 us each, under full load
+  static constexpr unsigned kMaxTurnsWithoutPoll = 256;   // what is watched must not starve
   static constexpr int kCloseTries = 100;                 // of kBusyRetry each, when a port is busy
   static constexpr Duration kBusyRetry = microseconds(50);
 
@@ -93,6 +94,7 @@ class Shard {
   void offer_burst();
   bool run_posted();
   void wait(Time now);
+  void poll_fds(const timespec* timeout);
 
   std::vector<std::unique_ptr<port::Port>> ports_;
   host::Stack stack_;
@@ -101,6 +103,7 @@ class Shard {
   port::PacketBurst burst_;
   std::vector<Kept> kept_;
   unsigned turns_without_timers_ = 0;
+  unsigned turns_without_poll_ = 0;
   std::vector<Watch> watches_;
   std::vector<pollfd> poll_set_;
   UniqueFd wake_;
