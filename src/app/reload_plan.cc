@@ -18,7 +18,7 @@ using control::Config;
 
 bool same(const control::InterfaceConfig& a, const control::InterfaceConfig& b) {
   return a.name == b.name && a.receive_mode == b.receive_mode &&
-         a.receive_buffer == b.receive_buffer;
+         a.receive_buffer == b.receive_buffer && a.seat == b.seat;
 }
 
 bool same(const control::EchoServerConfig& a, const control::EchoServerConfig& b) {
@@ -83,6 +83,7 @@ ReloadPlan plan_reload(const Config& running, Config wanted) {
   if (wanted.interfaces.empty()) wanted.interfaces = running.interfaces;
   keep(running.interfaces, wanted.interfaces, "interface", plan.warnings);
   keep(running.shards, wanted.shards, "shards", plan.warnings);
+  keep(running.splice_rules, wanted.splice_rules, "splice_rules", plan.warnings);
   keep(running.control_socket, wanted.control_socket, "control_socket", plan.warnings);
   keep(running.log_level, wanted.log_level, "log_level", plan.warnings);
   keep(running.metrics, wanted.metrics, "metrics", plan.warnings);

@@ -14,6 +14,7 @@
 #include "control/config/diagnostics.h"
 #include "control/config/switch_config.h"
 #include "host/config.h"
+#include "nic/splice/splice.h"
 #include "wire/address.h"
 
 namespace fairlead::control {
@@ -29,6 +30,7 @@ struct InterfaceConfig {
 
   std::string name;
   ReceiveMode receive_mode = ReceiveMode::kSocket;
+  nic::SeatChoice seat = nic::SeatChoice::kAutomatic;  // where its connections are spliced
   uint32_t receive_buffer = 32u << 20;  // bytes of kernel memory that may wait, per shard
   Position at;
 };
@@ -59,6 +61,7 @@ struct Config {
   std::string control_socket = "/run/fairlead/control.sock";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
   uint32_t shards = 1;               // host stacks, one thread each
+  uint32_t splice_rules = 1u << 20;  // room for so many in the kernel; two a spliced connection
   bool reserve_local_ports = false;  // `local_ports` was given: the kernel may not use them
   host::StackConfig stack;  // for the machine; with several shards, bounds are divided among them
   host::ListenOptions listen;  // what `tcp { … }` says about every listener and its connections

@@ -27,8 +27,8 @@ TEST(Config, EveryTopDirectiveIsRead) {
   const Config config = good(R"(
       control_socket /tmp/x.sock; log_level debug; shards 4
       max_connections 1000; max_buffer_memory 64M
-      local_ports 50000 50999
-      interface eth0 { receive_mode ring; receive_buffer 1M }
+      local_ports 50000 50999; splice_rules 1000
+      interface eth0 { receive_mode ring; receive_buffer 1M; seat xdp }
   )");
   EXPECT_EQ(config.control_socket, "/tmp/x.sock");
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
@@ -42,6 +42,10 @@ TEST(Config, EveryTopDirectiveIsRead) {
   EXPECT_EQ(config.interfaces[1].name, "eth0");
   EXPECT_EQ(config.interfaces[1].receive_mode, InterfaceConfig::ReceiveMode::kRing);
   EXPECT_EQ(config.interfaces[1].receive_buffer, 1u << 20);
+  EXPECT_EQ(config.interfaces[1].seat, nic::SeatChoice::kXdp);
+  EXPECT_EQ(config.interfaces[0].seat, nic::SeatChoice::kAutomatic);
+  EXPECT_EQ(config.splice_rules, 1000u);
+  EXPECT_EQ(config.stack.max_splices, 500u);
   EXPECT_EQ(config.interfaces[0].receive_mode, InterfaceConfig::ReceiveMode::kSocket);
   EXPECT_EQ(good("control_socket off").control_socket, "");
 }
@@ -113,7 +117,7 @@ TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
       R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard)");
   EXPECT_EQ(
       bad("interface eth0 { speed 1 }"),
-      R"(f:1:18: unknown word "speed" in interface; expected one of: receive_buffer, receive_mode)");
+      R"(f:1:18: unknown word "speed" in interface; expected one of: receive_buffer, receive_mode, seat)");
 }
 
 TEST_P(ConfigRejects, WithPlaceFoundAndExpected) {
@@ -171,6 +175,12 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{
             "interface eth0 { receive_mode fast }",
             R"(1:31: found "fast" for MODE of "receive_mode socket|ring"; expected one of: socket, ring)"},
+        Wrong{
+            "interface eth0 { seat kernel }",
+            R"(1:23: found "kernel" for SEAT of "seat automatic|tc|xdp|user"; expected one of: automatic, tc, xdp, user)"},
+        Wrong{
+            "splice_rules 1",
+            R"(1:14: found "1" for RULES of "splice_rules RULES"; expected a whole number from 2 to 16777216)"},
         Wrong{
             "interface eth0 { receive_buffer 4T }",
             R"(1:33: found "4T" for SIZE of "receive_buffer SIZE"; expected a size from 256k to 1G, such as 64k or 4M)"}));

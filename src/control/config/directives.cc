@@ -129,6 +129,13 @@ constexpr Directive<Config> kTop[] = {
          [](DirectiveInput& in, Config& out) {
            in.arguments.number("THREADS", {.min = 1, .max = 64}, out.shards);
          }},
+    {.keyword = "splice_rules",
+     .usage = "splice_rules RULES",
+     .read =
+         [](DirectiveInput& in, Config& out) {
+           in.arguments.number("RULES", {.min = 2, .max = 1u << 24}, out.splice_rules);
+           out.stack.max_splices = out.splice_rules / 2;
+         }},
     {.keyword = "tcp", .usage = "tcp { ... }", .block = HasBlock::kMayHave, .read = read_tcp},
     {.keyword = "virtual_server",
      .usage = "virtual_server ADDRESS PORT { ... }",

@@ -21,6 +21,15 @@ constexpr Directive<InterfaceConfig> kInterface[] = {
            in.arguments.choice("MODE", kModes, index);
            out.receive_mode = static_cast<InterfaceConfig::ReceiveMode>(index);
          }},
+    {.keyword = "seat",
+     .usage = "seat automatic|tc|xdp|user",
+     .read =
+         [](DirectiveInput& in, InterfaceConfig& out) {
+           static constexpr std::string_view kSeats[] = {"automatic", "tc", "xdp", "user"};
+           auto index = static_cast<size_t>(out.seat);
+           in.arguments.choice("SEAT", kSeats, index);
+           out.seat = static_cast<nic::SeatChoice>(index);
+         }},
 };
 
 }  // namespace
