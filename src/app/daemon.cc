@@ -10,7 +10,6 @@
 
 #include "app/control_commands.h"
 #include "app/kernel_ports.h"
-#include "base/random.h"
 
 namespace fairlead::app {
 namespace {
@@ -26,6 +25,7 @@ Result<std::unique_ptr<Daemon>> Daemon::open(control::Config config, std::string
                           &Daemon::open_metrics, &Daemon::open_control, &Daemon::claim_listeners}) {
     if (Result<void> done = ((*daemon).*step)(); !done) return std::unexpected(done.error());
   }
+  daemon->splicing_->report();
   return daemon;
 }
 
@@ -35,9 +35,8 @@ Result<void> Daemon::open_logs() {
 }
 
 Result<void> Daemon::open_interfaces() {
-  uint64_t hash_seed = 0;
-  fill_secure_random({reinterpret_cast<uint8_t*>(&hash_seed), sizeof(hash_seed)});
-  auto interfaces = SteeredInterfaces::attach(config_, hash_seed, monotonic_now());
+  splicing_ = std::make_unique<KernelSplicing>(config_, log_);
+  auto interfaces = SteeredInterfaces::attach(config_, *splicing_, monotonic_now());
   if (!interfaces) return std::unexpected(interfaces.error());
   interfaces_ = std::move(*interfaces);
   if (opens_connections(config_)) {
@@ -55,11 +54,13 @@ Result<void> Daemon::open_shards() {
   if (!ports) return std::unexpected(ports.error());
   auto shards = ShardGroup::open({.config = config_,
                                   .interfaces = interfaces_->interfaces(),
-                                  .steering = interfaces_->steering_options(),
+                                  .steering = splicing_->spreading(),
+                                  .seat = splicing_->seat(),
                                   .log = log_},
                                  std::move(*ports));
   if (!shards) return std::unexpected(shards.error());
   shards_ = std::move(*shards);
+  splicing_->adopt(*shards_);
   for (const control::EchoServerConfig& server : config_.echo_servers) {
     if (auto served = shards_->serve(server, config_.listen); !served) return served;
   }
@@ -179,6 +180,7 @@ Daemon::~Daemon() {
   reloader_.reset();
   shards_.reset();
   interfaces_.reset();
+  splicing_.reset();
 }
 
 }  // namespace fairlead::app

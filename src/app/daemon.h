@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "app/kernel_splicing.h"
 #include "app/log.h"
 #include "app/reloader.h"
 #include "app/shard_group.h"
@@ -61,6 +62,7 @@ class Daemon {
   Time started_ = monotonic_now();
   bool addresses_current_ = true;
   std::unique_ptr<SwitchLogs> logs_;
+  std::unique_ptr<KernelSplicing> splicing_;
   std::unique_ptr<SteeredInterfaces> interfaces_;
   std::unique_ptr<ShardGroup> shards_;
   std::unique_ptr<Reloader> reloader_;

@@ -35,6 +35,8 @@ host::StackConfig share_of(host::StackConfig config, size_t shards) {
   config.max_time_wait = share(config.max_time_wait);
   config.max_paths = share(config.max_paths);
   config.max_buffer_bytes = share(config.max_buffer_bytes);
+  config.max_splices = share(config.max_splices);
+  config.max_splices_over = share(config.max_splices_over);
   return config;
 }
 
@@ -77,16 +79,18 @@ Result<std::unique_ptr<ShardGroup>> ShardGroup::open(const Options& options, Por
     member->router = std::move(*router);
     ShardOptions shard_options{.stack = share_of(options.config.stack, ports.size()),
                                .secrets = random_secrets()};
+    shard_options.stack.shard = static_cast<uint16_t>(member->index);
     if (ports.size() > 1) {
-      shard_options.stack.comes_here = [steering = options.steering,
-                                        index = member->index](const FourTuple& tuple) {
-        return nic::shard_of(tuple, steering) == index;
+      shard_options.stack.comes_here = [steering = options.steering, index = member->index,
+                                        &split = group->split_](const FourTuple& tuple) {
+        return nic::shard_of(tuple, steering) == index && !split.contains(tuple);
       };
     }
     member->shard = std::make_unique<Shard>(shard_options, std::move(shard_ports), *member->router);
     if (auto following = follow_router(*member, options.log); !following) {
       return std::unexpected(following.error());
     }
+    if (options.seat != nullptr) group->use_seat(*member, *options.seat);
     group->members_.push_back(std::move(member));
   }
   return group;
@@ -103,6 +107,26 @@ Result<void> ShardGroup::follow_router(ShardMember& member, Log& log) {
     static_cast<void>(router->process(monotonic_now()));
   });
   return {};
+}
+
+void ShardGroup::use_seat(ShardMember& member, nic::KernelSeat& seat) {
+  host::Stack& stack = member.shard->stack();
+  const auto index = static_cast<unsigned>(member.index);
+  stack.use_kernel_seat(&seat);
+  member.shard->watch(seat.event_fd(index), [&stack, &seat, index] {
+    const Time now = monotonic_now();
+    seat.poll_events(index, [&stack, now](const fl_splice_event& event) {
+      stack.splices().on_event(event, now);
+    });
+  });
+}
+
+bool ShardGroup::adopt(const nic::SplicePair& pair, const Adoption& how) {
+  const bool split = how.client_shard != how.server_shard;
+  if (split) split_.insert({pair.client, pair.server});
+  nic::SpliceTable& table = members_.at(how.client_shard)->shard->stack().splices();
+  return table.adopt(pair, {.shard = static_cast<uint16_t>(how.client_shard), .split = split},
+                     how.now);
 }
 
 Result<void> ShardGroup::serve(const control::EchoServerConfig& server,

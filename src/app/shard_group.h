@@ -6,12 +6,14 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "app/log.h"
 #include "base/result.h"
 #include "control/config/config.h"
+#include "nic/splice/kernel_seat.h"
 #include "nic/steering/steering.h"
 #include "port/netlink_router.h"
 #include "port/port.h"
@@ -39,8 +41,9 @@ class ShardGroup {
   struct Options {
     const control::Config& config;
     std::vector<port::NetlinkRouter::Interface> interfaces;
-    nic::SteeringOptions steering;  // how packets are spread over the shards
-    Log& log;                       // outlives the group
+    nic::SteeringOptions steering;    // how packets are spread over the shards
+    nic::KernelSeat* seat = nullptr;  // for splices, outlives the group; nullptr: they stay here
+    Log& log;                         // outlives the group
   };
 
   /// One shard for each element of `ports`. An error has a message.
@@ -55,6 +58,15 @@ class ShardGroup {
   /// Starts the layer-7 switch; once, before start(). One element for each shard.
   Result<void> serve(std::vector<l7::SwitchOptions> by_shard);
 
+  struct Adoption {
+    unsigned client_shard = 0;  // of the pair's two 4-tuples
+    unsigned server_shard = 0;
+    Time now{};
+  };
+  /// Hands a pair found in the kernel's table to the shard of its client; before start(). False:
+  /// no room, and it is ended.
+  bool adopt(const nic::SplicePair& pair, const Adoption& how);
+
   void start();
   /// Ends the threads, closes listeners, resets connections and sends that. Idempotent.
   void stop();
@@ -65,8 +77,12 @@ class ShardGroup {
  private:
   ShardGroup() = default;
   static Result<void> follow_router(ShardMember& member, Log& log);
+  void use_seat(ShardMember& member, nic::KernelSeat& seat);
 
   std::vector<std::unique_ptr<ShardMember>> members_;
+  /// Whose packets come to another shard than their hash says: not for new connections. Does not
+  /// change after start().
+  std::set<FourTuple> split_;
   bool stopped_ = false;
 };
 

@@ -37,11 +37,12 @@ nic::LocalPorts local_ports_of(const control::Config& config) {
 }
 
 Result<std::unique_ptr<SteeredInterfaces>> SteeredInterfaces::attach(const control::Config& config,
-                                                                     uint64_t hash_seed, Time now) {
-  std::unique_ptr<SteeredInterfaces> out(new SteeredInterfaces);
-  out->options_ = {.shards = config.shards, .hash_seed = hash_seed};
+                                                                     const KernelSplicing& splicing,
+                                                                     Time now) {
+  std::unique_ptr<SteeredInterfaces> out(new SteeredInterfaces(splicing));
   for (const control::InterfaceConfig& interface : config.interfaces) {
-    auto steering = nic::Steering::attach(interface.name, out->options_);
+    auto steering =
+        nic::Steering::attach(interface.name, splicing.steering_of(out->interfaces_.size()));
     if (!steering) return std::unexpected(steering.error());
     out->interfaces_.push_back(
         {.config = interface, .steering = std::move(*steering), .addresses = {}});
@@ -68,18 +69,18 @@ std::vector<port::NetlinkRouter::Interface> SteeredInterfaces::interfaces() cons
 
 Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> SteeredInterfaces::open_ports()
     const {
-  std::vector<std::vector<std::unique_ptr<port::Port>>> by_shard(options_.shards);
+  std::vector<std::vector<std::unique_ptr<port::Port>>> by_shard(splicing_.spreading().shards);
   for (const Interface& interface : interfaces_) {
     auto ports = port::open_af_packet({
         .interface = interface.config.name,
-        .shards = options_.shards,
+        .shards = splicing_.spreading().shards,
         .receive = receive_mode(interface.config.receive_mode),
         .filter_fd = interface.steering->filter_fd(),
         .fanout_fd = interface.steering->fanout_fd(),
         .receive_bytes = interface.config.receive_buffer,
     });
     if (!ports) return std::unexpected(ports.error());
-    for (unsigned shard = 0; shard < options_.shards; ++shard) {
+    for (size_t shard = 0; shard < by_shard.size(); ++shard) {
       by_shard[shard].push_back(std::move((*ports)[shard]));
     }
   }
@@ -143,13 +144,16 @@ Result<void> SteeredInterfaces::sync_addresses(Interface& interface, uint8_t por
 
 control::Json SteeredInterfaces::describe() const {
   control::Json out = control::Json::array();
-  for (const Interface& interface : interfaces_) {
+  for (size_t i = 0; i < interfaces_.size(); ++i) {
+    const Interface& interface = interfaces_[i];
     control::Json counters = control::Json::object();
     interface.steering->counters().for_each(
         [&](std::string_view name, uint64_t value) { counters[std::string(name)] = value; });
-    out.push_back({{"name", interface.config.name},
-                   {"attached", mode_name(interface.steering->attach_mode())},
-                   {"counters", std::move(counters)}});
+    control::Json row{{"name", interface.config.name},
+                      {"attached", mode_name(interface.steering->attach_mode())},
+                      {"counters", std::move(counters)}};
+    splicing_.describe_interface(i, row);
+    out.push_back(std::move(row));
   }
   return out;
 }

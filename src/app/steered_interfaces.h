@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "app/kernel_splicing.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "control/config/config.h"
@@ -29,19 +30,18 @@ nic::LocalPorts local_ports_of(const control::Config& config);
 
 class SteeredInterfaces {
  public:
-  /// Attaches to every interface of `config`. ENODEV, EADDRINUSE, EPERM, EOPNOTSUPP, each with a
-  /// message that names the interface; then none is attached.
+  /// Attaches to every interface of `config`, behind `splicing`, which outlives this. ENODEV,
+  /// EADDRINUSE, EPERM, EOPNOTSUPP, each with a message that names the interface; then none is
+  /// attached.
   static Result<std::unique_ptr<SteeredInterfaces>> attach(const control::Config& config,
-                                                           uint64_t hash_seed, Time now);
+                                                           const KernelSplicing& splicing,
+                                                           Time now);
 
   /// A port for every interface and shard: element s holds those of shard s, in the order of the
   /// configuration, which is the order of port indexes.
   Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> open_ports() const;
   /// The interfaces by name and port index, for a shard's router.
   std::vector<port::NetlinkRouter::Interface> interfaces() const;
-
-  /// How packets are spread over shards.
-  const nic::SteeringOptions& steering_options() const { return options_; }
 
   /// From here on packets for `endpoint` are ours, on every interface. After an error on none.
   Result<void> add_listener(const Endpoint& endpoint);
@@ -55,8 +55,10 @@ class SteeredInterfaces {
   /// has a message; what could be taken in was.
   Result<void> process(Time now);
 
-  /// Per interface: name, how it is attached, counters.
+  /// Per interface: name, how it is attached, where it splices, counters.
   control::Json describe() const;
+  /// What the kernel's splice programs counted.
+  control::Json splice_counters() const { return splicing_.counters(); }
   /// Interfaces on which something left behind by a crash was replaced.
   std::vector<std::string> replaced_leftovers() const;
 
@@ -67,10 +69,10 @@ class SteeredInterfaces {
     std::vector<IpAddress> addresses;  // those the steering knows, sorted
   };
 
-  SteeredInterfaces() = default;
+  explicit SteeredInterfaces(const KernelSplicing& splicing) : splicing_(splicing) {}
   Result<void> sync_addresses(Interface& interface, uint8_t port_index);
 
-  nic::SteeringOptions options_;
+  const KernelSplicing& splicing_;
   std::vector<Interface> interfaces_;
   std::unique_ptr<port::NetlinkRouter> router_;
   uint64_t synced_generation_ = 0;

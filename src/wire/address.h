@@ -95,6 +95,7 @@ struct FourTuple {
   Endpoint remote;
 
   friend bool operator==(const FourTuple&, const FourTuple&) = default;
+  friend auto operator<=>(const FourTuple&, const FourTuple&) = default;
 };
 
 }  // namespace fairlead

@@ -44,6 +44,27 @@ Json to_json(size_t shard, const PortSnapshot& port) {
           {"tx_dropped", counters.tx_dropped}};
 }
 
+Json splices_json(std::span<const StatsSnapshot> shards) {
+  size_t open = 0;
+  size_t splicing = 0;
+  std::map<std::string, uint64_t> counters;
+  std::map<std::string, uint64_t> refused;
+  for (const StatsSnapshot& stats : shards) {
+    open += stats.splices;
+    splicing += stats.splicing;
+    stats.splice_counters.for_each(
+        [&](std::string_view name, uint64_t value) { counters[std::string(name)] += value; });
+    for (size_t i = 1; i < stats.splice_refusals.size(); ++i) {
+      const auto why = static_cast<host::SpliceRefusal>(i);
+      refused[std::string(splice_refusal_name(why))] += stats.splice_refusals[i];
+    }
+  }
+  return {{"open", open},
+          {"on_their_way", splicing},
+          {"counters", std::move(counters)},
+          {"refused", std::move(refused)}};
+}
+
 }  // namespace
 
 ConnectionsSnapshot snapshot_connections(const host::Stack& stack, size_t limit) {
@@ -70,7 +91,11 @@ StatsSnapshot snapshot_stats(const host::Stack& stack, std::span<port::Port* con
                     .time_wait = stack.time_wait_count(),
                     .buffer_bytes = stack.buffer_bytes(),
                     .counters = stack.counters(),
-                    .ports = {}};
+                    .ports = {},
+                    .splices = stack.splices().size(),
+                    .splicing = stack.splicing_count(),
+                    .splice_counters = stack.splices().counters(),
+                    .splice_refusals = stack.splice_refusals()};
   for (port::Port* port : ports) out.ports.push_back({port->info().name, port->counters()});
   return out;
 }
@@ -114,7 +139,10 @@ Json stats_json(std::span<const StatsSnapshot> shards) {
     stats.counters.for_each(
         [&](std::string_view name, uint64_t value) { sums[std::string(name)] += value; });
   }
-  return {{"shards", std::move(rows)}, {"ports", std::move(ports)}, {"counters", std::move(sums)}};
+  return {{"shards", std::move(rows)},
+          {"ports", std::move(ports)},
+          {"counters", std::move(sums)},
+          {"splices", splices_json(shards)}};
 }
 
 }  // namespace fairlead::control

@@ -5,7 +5,9 @@
 // and the number of connections copied is bounded.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,6 +46,10 @@ struct StatsSnapshot {
   size_t buffer_bytes = 0;
   host::Counters counters;
   std::vector<PortSnapshot> ports;
+  size_t splices = 0;   // those that are over and wait for late packets included
+  size_t splicing = 0;  // connections on their way to a splice, pairs
+  nic::SpliceCounters splice_counters;
+  std::array<uint64_t, host::kSpliceRefusals> splice_refusals{};
 };
 
 // To be called by the shard's thread.
