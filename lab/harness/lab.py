@@ -34,8 +34,9 @@ class Lab:
         run([LAB_SH, "down", "--prefix", self.prefix])
 
     def inside(self, host: str, argv) -> list:
-        """The command line that runs `argv` on a host of the lab."""
-        return ["ip", "netns", "exec", f"{self.prefix}-{host}", *argv]
+        """The command line that runs `argv` on a host of the lab. Not by `ip netns exec`: mounts of
+        its own would take what is pinned in a BPF file system away with the process."""
+        return ["nsenter", f"--net=/run/netns/{self.prefix}-{host}", "--", *argv]
 
     def run(self, host: str, argv, **options):
         return run(self.inside(host, argv), **options)
