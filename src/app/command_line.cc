@@ -11,6 +11,7 @@
 
 #include "app/exit_status.h"
 #include "control/config/suggest.h"
+#include "control/config/units.h"
 
 namespace fairlead::app {
 namespace {
@@ -33,6 +34,7 @@ Examples:
   fairlead show connections --limit 20
   fairlead show stats --json | jq .counters
   fairlead drain 192.0.2.11:80
+  fairlead stop --drain 5m
 )";
 
 constexpr const char* kRunFooter =
@@ -80,6 +82,7 @@ class Grammar {
     add_server_command("enable", "Give a real server connections again");
     add_server_command("disable", "Give a real server no connections and end those it has");
     add_reload();
+    add_stop();
     add_version();
   }
 
@@ -150,6 +153,39 @@ class Grammar {
         "reload", "Make the daemon read its configuration again; with a mistake nothing changes");
     add_ask_options(*app);
     app->callback([this] { ask_.what = "reload"; });
+  }
+
+  void add_stop() {
+    CLI::App* app = app_.add_subcommand("stop", "End the daemon");
+    auto* now = app->add_flag_callback(
+        "--now", [this] { ask_.stop.mode = StopMode::kNow; },
+        "Reset connections, end spliced ones (as without an option)");
+    auto* drain = app->add_option_function<std::string>(
+        "--drain", [this](const std::string& text) { read_drain(text); },
+        "Take no new connections; end when those there are have ended, or after DURATION (30s)");
+    drain->type_name("DURATION")->expected(0, 1);
+    auto* keep = app->add_flag_callback(
+        "--keep", [this] { ask_.stop.mode = StopMode::kKeep; },
+        "Leave what is spliced in the kernel to go on there; the next start takes it over");
+    for (auto* option : {now, drain, keep}) {
+      for (auto* other : {now, drain, keep}) {
+        if (option != other) option->excludes(other);
+      }
+    }
+    add_ask_options(*app);
+    app->callback([this] { ask_.what = "stop"; });
+  }
+
+  void read_drain(const std::string& text) {
+    ask_.stop.mode = StopMode::kDrain;
+    if (text.empty()) return;
+    const auto drain = control::parse_duration(text);
+    if (!drain || *drain > StopRequest::kMaxDrain) {
+      throw CLI::ValidationError(
+          "--drain", fmt::format("found {}; expected a duration up to 24h, such as 30s or 5m",
+                                 control::in_quotes(text)));
+    }
+    ask_.stop.drain = *drain;
   }
 
   void add_version() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "app/shutdown.h"
 #include "control/config/config.h"
 
 namespace fairlead::app {
@@ -29,6 +30,7 @@ struct AskCommand {
   uint32_t limit = 1000;  // connections, for those that list them
   std::string server;     // for drain, enable, disable
   bool json = false;
+  StopRequest stop{};
 };
 
 /// `fairlead version`

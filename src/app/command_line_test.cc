@@ -64,6 +64,24 @@ TEST(CommandLine, ReloadIsAskedOfTheDaemon) {
   EXPECT_EQ(command<AskCommand>({"show", "tcp", "--limit", "3"}).limit, 3u);
 }
 
+TEST(CommandLine, StopSaysHow) {
+  EXPECT_EQ(command<AskCommand>({"stop"}).what, "stop");
+  EXPECT_EQ(command<AskCommand>({"stop"}).stop.mode, StopMode::kNow);
+  EXPECT_EQ(command<AskCommand>({"stop", "--now"}).stop.mode, StopMode::kNow);
+  EXPECT_EQ(command<AskCommand>({"stop", "--keep"}).stop.mode, StopMode::kKeep);
+  const auto drain = command<AskCommand>({"stop", "--drain", "-s", "/x"});
+  EXPECT_EQ(drain.stop.mode, StopMode::kDrain);
+  EXPECT_EQ(drain.stop.drain, seconds(30));
+  EXPECT_EQ(drain.socket, "/x");
+  EXPECT_EQ(command<AskCommand>({"stop", "--drain", "5m"}).stop.drain, minutes(5));
+  for (const auto& wrong : std::vector<std::vector<const char*>>{
+           {"stop", "--drain", "soon"}, {"stop", "--drain", "25h"}, {"stop", "--now", "--keep"}}) {
+    const auto parsed = parse(wrong);
+    ASSERT_FALSE(parsed.has_value());
+    EXPECT_EQ(parsed.error().status, 2);
+  }
+}
+
 TEST(CommandLine, VersionIsThatOfTheProgramOrOfTheDaemon) {
   command<VersionCommand>({"version"});
   EXPECT_EQ(command<AskCommand>({"version", "--running", "-s", "/x"}).what, "version");
@@ -89,7 +107,7 @@ TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhat) {
   EXPECT_THAT(text({}), HasSubstr("subcommand is required"));
   EXPECT_EQ(text({"frobnicate"}),
             "unknown command \"frobnicate\"; expected one of: run, check, show, drain, enable, "
-            "disable, reload, version\n");
+            "disable, reload, stop, version\n");
   EXPECT_EQ(text({"show", "stat"}), "unknown command \"stat\"; did you mean \"stats\"?\n");
   EXPECT_THAT(text({"run"}), HasSubstr("--config is required"));
   EXPECT_THAT(text({"run", "-c", "x", "--log-level", "loud"}), HasSubstr("loud"));

@@ -110,6 +110,14 @@ control::CommandTable daemon_commands(const DaemonView& view) {
   add_admin("enable", balance::AdminState::kEnabled);
   add_admin("drain", balance::AdminState::kDraining);
   add_admin("disable", balance::AdminState::kDisabled);
+  commands.add("stop", [view](const Json& arguments) -> Result<Json> {
+    const Result<StopRequest> request = stop_request(arguments);
+    if (!request) return std::unexpected(request.error());
+    if (auto stopping = view.stop(*request); !stopping) return std::unexpected(stopping.error());
+    return Json{
+        {"stopping", stop_mode_name(request->mode)},
+        {"milliseconds", request->mode == StopMode::kDrain ? request->drain / milliseconds(1) : 0}};
+  });
   commands.add("reload", [view](const Json&) { return view.reload(); });
   return commands;
 }

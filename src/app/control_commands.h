@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "app/shutdown.h"
 #include "app/statistics.h"
 #include "control/config/config.h"
 #include "control/socket/commands.h"
@@ -15,6 +16,7 @@ struct DaemonView {
   const control::Config& config;  // the running one
   SwitchLogs& logs;
   std::function<Result<control::Json>()> reload;
+  std::function<Result<void>(const StopRequest&)> stop;
 };
 
 control::CommandTable daemon_commands(const DaemonView& view);

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <utility>
 
+#include "app/ask_shards.h"
 #include "app/control_commands.h"
 #include "app/kernel_ports.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 // SteeredInterfaces::process() wants to be called at least once a second.
 constexpr Duration kAddressInterval = milliseconds(500);
+constexpr Duration kAnswerTimeout = seconds(2);
 
 }  // namespace
 
@@ -90,13 +92,16 @@ Result<void> Daemon::open_metrics() {
 Result<void> Daemon::open_control() {
   if (config_.control_socket.empty()) return {};
   auto control = control::ControlServer::open(
-      config_.control_socket, daemon_commands({.statistics = {.shards = *shards_,
-                                                              .interfaces = *interfaces_,
-                                                              .logs = *logs_,
-                                                              .started = started_},
-                                               .config = config_,
-                                               .logs = *logs_,
-                                               .reload = [this] { return reloader_->reload(); }}));
+      config_.control_socket,
+      daemon_commands(
+          {.statistics = {.shards = *shards_,
+                          .interfaces = *interfaces_,
+                          .logs = *logs_,
+                          .started = started_},
+           .config = config_,
+           .logs = *logs_,
+           .reload = [this] { return reload(); },
+           .stop = [this](const StopRequest& request) { return begin_stop(request); }}));
   if (!control) return std::unexpected(control.error());
   control_ = std::move(*control);
   return {};
@@ -125,35 +130,68 @@ Result<void> Daemon::claim_listeners() {
 void Daemon::run(const Signals& signals) {
   shards_->start();
   log_.info("ready");
-  while (true) {
+  while (!stop_is_due(monotonic_now())) {
     pollfd fds[] = {{.fd = signals.poll_fd(), .events = POLLIN, .revents = 0},
                     {.fd = interfaces_->poll_fd(), .events = POLLIN, .revents = 0},
                     {.fd = control_ ? control_->poll_fd() : -1, .events = POLLIN, .revents = 0}};
     ::poll(fds, std::size(fds), poll_timeout(monotonic_now()));
     const Time now = monotonic_now();
-    while (const auto number = signals.take()) {
-      if (on_signal(*number)) return;
-    }
+    while (const auto number = signals.take()) on_signal(*number);
     follow_addresses(now);
     reloader_->release_unused(now);
     if (control_) control_->on_ready(now);
   }
 }
 
-bool Daemon::on_signal(int number) {
+void Daemon::on_signal(int number) {
   switch (number) {
     case SIGHUP:
       // What is wrong is in the log; nobody else asked.
-      static_cast<void>(reloader_->reload());
-      return false;
+      static_cast<void>(reload());
+      return;
     case SIGUSR1:
       log_.info("SIGUSR1: opening log files anew");
       logs_->reopen();
-      return false;
+      return;
     default:
       log_.info("SIG{}: stopping", ::sigabbrev_np(number));
-      return true;
+      stop_at_ = Time{};
   }
+}
+
+Result<control::Json> Daemon::reload() {
+  if (stop_at_) return fail(Errc::kInvalidArgument, "not reloaded: stopping");
+  return reloader_->reload();
+}
+
+Result<void> Daemon::begin_stop(const StopRequest& request) {
+  log_.info("told to stop ({})", stop_mode_name(request.mode));
+  if (request.mode == StopMode::kDrain) {
+    if (auto stopped = reloader_->stop_listening(); !stopped) return stopped;
+    stop_at_ = monotonic_now() + request.drain;
+    return {};
+  }
+  if (request.mode == StopMode::kKeep) splicing_->keep_rules();
+  stop_at_ = Time{};
+  return {};
+}
+
+bool Daemon::stop_is_due(Time now) {
+  if (!stop_at_) return false;
+  return now >= *stop_at_ || !has_connections();
+}
+
+// A shard that does not answer in time has something to do.
+bool Daemon::has_connections() const {
+  const auto counts = ask_shards(
+      shards_->members(),
+      [echoes = !config_.echo_servers.empty()](ShardMember& member) {
+        const host::Stack& stack = member.shard->stack();
+        return member.layer7->session_count() + stack.splicing_count() + stack.splices().active() +
+               (echoes ? stack.connection_count() : 0);
+      },
+      kAnswerTimeout);
+  return !counts || std::ranges::any_of(*counts, [](size_t count) { return count > 0; });
 }
 
 // Says so once when this falls behind, and once when it has caught up.

@@ -11,12 +11,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/kernel_splicing.h"
 #include "app/log.h"
 #include "app/reloader.h"
 #include "app/shard_group.h"
+#include "app/shutdown.h"
 #include "app/signals.h"
 #include "app/steered_interfaces.h"
 #include "app/switch_logs.h"
@@ -37,7 +39,7 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  /// Serves until a stop signal comes.
+  /// Serves until it is told to stop, by a signal or a command.
   void run(const Signals& signals);
 
  private:
@@ -51,8 +53,11 @@ class Daemon {
   Result<void> open_control();
   /// Last, so that no packet is taken from the kernel before somebody serves it.
   Result<void> claim_listeners();
-  /// True when it is one to stop at.
-  bool on_signal(int number);
+  void on_signal(int number);
+  Result<control::Json> reload();
+  Result<void> begin_stop(const StopRequest& request);
+  bool stop_is_due(Time now);
+  bool has_connections() const;
   void follow_addresses(Time now);
   int poll_timeout(Time now) const;
 
@@ -61,6 +66,7 @@ class Daemon {
   Log& log_;
   Time started_ = monotonic_now();
   bool addresses_current_ = true;
+  std::optional<Time> stop_at_;  // at the latest
   std::unique_ptr<SwitchLogs> logs_;
   std::unique_ptr<KernelSplicing> splicing_;
   std::unique_ptr<SteeredInterfaces> interfaces_;

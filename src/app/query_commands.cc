@@ -21,6 +21,7 @@ std::string render(const std::string& what, const control::Json& reply) {
   if (what == "show servers") return control::render_servers(reply);
   if (what == "show stats") return control::render_stats(reply);
   if (what == "drain" || what == "enable" || what == "disable") return control::render_admin(reply);
+  if (what == "stop") return control::render_stop(reply);
   if (what == "reload") return control::render_reload(reply);
   return control::render_version(reply);
 }
@@ -45,6 +46,10 @@ int run_ask(const AskCommand& command) {
     request.arguments["limit"] = command.limit;
   }
   if (!command.server.empty()) request.arguments["server"] = command.server;
+  if (command.what == "stop") {
+    request.arguments["mode"] = stop_mode_name(command.stop.mode);
+    request.arguments["milliseconds"] = static_cast<uint64_t>(command.stop.drain / milliseconds(1));
+  }
   const Result<control::Json> reply =
       control::control_request(command.socket, request, kReplyTimeout);
   if (!reply) {

@@ -78,6 +78,16 @@ Result<control::Json> Reloader::reload() {
                        {"warnings", plan->warnings}};
 }
 
+Result<void> Reloader::stop_listening() {
+  ReloadPlan plan;
+  plan.config = parts_.config;
+  plan.config.virtual_servers.clear();
+  plan.removed = listened_by_switch(parts_.config);
+  if (auto applied = apply(plan); !applied) return applied;
+  parts_.config = std::move(plan.config);
+  return {};
+}
+
 Result<ReloadPlan> Reloader::read_plan() const {
   auto wanted = control::load_config(parts_.file);
   if (!wanted) return fail(Errc::kInvalidArgument, wanted.error().to_string());

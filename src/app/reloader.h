@@ -47,6 +47,9 @@ class Reloader {
   /// line of its own; then nothing has changed.
   Result<control::Json> reload();
 
+  /// The switch takes no new connections; those there are go on.
+  Result<void> stop_listening();
+
   /// Gives addresses that were dropped back to the kernel when no connection uses them any more.
   /// Call now and then.
   void release_unused(Time now);

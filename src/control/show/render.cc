@@ -172,6 +172,13 @@ std::string render_admin(const Json& change) {
   return fmt::format("{}: {}\n", field(change, "server"), field(change, "admin"));
 }
 
+std::string render_stop(const Json& stop) {
+  const std::string mode = field(stop, "stopping");
+  if (mode != "drain") return fmt::format("stopping: {}\n", mode);
+  return fmt::format("stopping: when all connections have ended, at the latest in {}\n",
+                     elapsed(count(stop, "milliseconds") / 1000));
+}
+
 std::string render_reload(const Json& reload) {
   std::string out =
       fmt::format("{}: reloaded; {} virtual servers, {} pools\n", field(reload, "file"),

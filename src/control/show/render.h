@@ -19,5 +19,6 @@ std::string render_stats(const Json& stats);
 /// Of `drain`, `enable`, `disable`.
 std::string render_admin(const Json& change);
 std::string render_reload(const Json& reload);
+std::string render_stop(const Json& stop);
 
 }  // namespace fairlead::control

@@ -1,0 +1,92 @@
+"""The ends of a daemon: stop, drain, keep, kill -9; and what they leave in the kernel."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from harness.proxies import FAIRLEAD_PORT, Switch
+from harness.scripted import ask, connect, read_response, request
+
+PINS = Path("/sys/fs/bpf/fairlead")
+
+
+@pytest.fixture(autouse=True)
+def backends_are_there(backends):
+    return backends
+
+
+@pytest.fixture
+def switch(web_lab, binaries, tmp_path):
+    """May end in the test."""
+    running = Switch(web_lab, binaries, tmp_path)
+    yield running
+    if running.process.running:
+        running.stop()
+
+
+@pytest.fixture
+def pins(web_lab) -> Path:
+    inode = Path(f"/run/netns/{web_lab.prefix}-fairlead").stat().st_ino
+    return PINS / str(inode)
+
+
+def hold(lab):
+    """A client that may send another request."""
+    held = connect(lab, FAIRLEAD_PORT)
+    held.send(request("/name"))
+    assert read_response(held)[0] == 200
+    return held
+
+
+@pytest.mark.parametrize("how", [[], ["--now"], ["--keep"]])
+def test_stop_ends_the_daemon_and_resets_its_connections(web_lab, switch, pins, how):
+    held = hold(web_lab)
+    assert pins.exists()
+    assert "stopping" in switch.ask("stop", *how).stdout
+    assert switch.process.wait() == 0
+    with pytest.raises(ConnectionResetError):
+        held.raw.recv(1)
+    assert not pins.exists()  # there was nothing to keep
+
+
+def test_a_draining_daemon_takes_no_new_connections_and_waits_for_those_it_has(web_lab, switch):
+    held = hold(web_lab)
+    switch.ask("stop", "--drain", "60s")
+    with pytest.raises(ConnectionRefusedError):
+        connect(web_lab, FAIRLEAD_PORT)
+    held.send(request("/name"))
+    assert read_response(held)[0] == 200
+    assert switch.process.running
+    refused = switch.ask("reload", check=False)
+    assert refused.returncode == 1 and "stopping" in refused.stderr
+    held.raw.close()
+    assert switch.process.wait() == 0
+
+
+def test_draining_ends_when_its_time_is_up(web_lab, switch):
+    held = hold(web_lab)
+    begun = time.monotonic()
+    switch.ask("stop", "--drain", "1s")
+    assert switch.process.wait() == 0
+    assert time.monotonic() - begun >= 1
+    with pytest.raises(ConnectionResetError):
+        held.raw.recv(1)
+
+
+def test_after_kill_9_the_next_start_goes_on_and_the_next_end_leaves_nothing(web_lab, switch, pins):
+    switch.stop(signal.SIGKILL)
+    assert pins.exists()
+    switch.start()
+    assert "earlier Fairlead's programs" in switch.process.output
+    assert ask(web_lab, FAIRLEAD_PORT, request("/name"))[0] == 200
+    assert switch.stop() == 0
+    assert not pins.exists()
+
+
+def test_show_stats_says_where_splices_are(switch):
+    stats = switch.show_json("stats")
+    assert {row["seat"] for row in stats["interfaces"]} == {"tc"}
+    assert {row["seat_reason"] for row in stats["interfaces"]} == {""}
+    assert stats["splices"]["open"] == 0
+    assert stats["splices"]["kernel"]["translated"] == 0
