@@ -100,13 +100,8 @@ void SplicedSession::end_by_command() {
 
 void SplicedSession::on_splice_end(const nic::SpliceReport& report) {
   splice_ = nullptr;
-  SwitchCounters& counters = shared_.counters;
-  counters.bytes_from_clients += report.up.bytes;
-  counters.bytes_to_clients += report.down.bytes;
-  balance::Server::Counters& server = link_.server().counters();
-  server.bytes_to_server += report.up.bytes;
-  server.bytes_to_client += report.down.bytes;
-  if (report.end == nic::SpliceEnd::kIdle) ++counters.idle_timeouts;
+  count(report.up.bytes, report.down.bytes);
+  if (report.end == nic::SpliceEnd::kIdle) ++shared_.counters.idle_timeouts;
   if (record_ != nullptr) {
     AccessRecord& record = record_->record;
     record.server = link_.server().name();
@@ -117,6 +112,24 @@ void SplicedSession::on_splice_end(const nic::SpliceReport& report) {
     slot_->options.access_log->write(record);
   }
   delete this;
+}
+
+void SplicedSession::count() {
+  const auto flows = shared_.runtime.stack.splices().flows(*splice_);
+  count(flows[nic::Splice::kUp].bytes, flows[nic::Splice::kDown].bytes);
+}
+
+void SplicedSession::count(uint64_t up, uint64_t down) {
+  // Fewer when the kernel has just let go of a rule: its last word is on the way.
+  const uint64_t more_up = std::max(up, counted_up_) - counted_up_;
+  const uint64_t more_down = std::max(down, counted_down_) - counted_down_;
+  counted_up_ += more_up;
+  counted_down_ += more_down;
+  shared_.counters.bytes_from_clients += more_up;
+  shared_.counters.bytes_to_clients += more_down;
+  balance::Server::Counters& server = link_.server().counters();
+  server.bytes_to_server += more_up;
+  server.bytes_to_client += more_down;
 }
 
 SessionSnapshot SplicedSession::snapshot() const {

@@ -32,6 +32,8 @@ class SplicedSession final : public ListHook<SplicedTag>, private nic::SpliceObs
   /// Its server was disabled.
   void end_by_command();
   SessionSnapshot snapshot() const;
+  /// Brings the counters of server and switch up to date with what has passed. Asks the kernel.
+  void count();
 
  private:
   /// An AccessRecord that keeps what it refers to.
@@ -43,6 +45,7 @@ class SplicedSession final : public ListHook<SplicedTag>, private nic::SpliceObs
 
   SplicedSession(SharedState& shared, Parts& parts);
   void on_splice_end(const nic::SpliceReport& report) override;
+  void count(uint64_t up, uint64_t down);
 
   SharedState& shared_;
   VirtualServer::Slot slot_;
@@ -51,6 +54,8 @@ class SplicedSession final : public ListHook<SplicedTag>, private nic::SpliceObs
   Time began_;
   uint64_t bytes_from_client_;  // until it was spliced
   uint64_t bytes_to_client_;
+  uint64_t counted_up_ = 0;  // bytes of the splice that the counters have
+  uint64_t counted_down_ = 0;
   std::unique_ptr<Record> record_;  // nullptr: there is no access log
   nic::Splice* splice_ = nullptr;
 };

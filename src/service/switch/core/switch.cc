@@ -102,6 +102,23 @@ class Generation {
   std::vector<std::unique_ptr<Door>> doors;
 };
 
+namespace {
+
+/// What splices have moved is counted for so many of them at a time, in turn: each may cost a call
+/// of the kernel.
+constexpr size_t kCountedAtOnce = 1000;
+
+void count_spliced(SharedState& shared) {
+  for (size_t left = std::min(shared.spliced_count, kCountedAtOnce); left > 0; --left) {
+    SplicedSession& session = shared.spliced.front();
+    shared.spliced.erase(session);
+    shared.spliced.push_back(session);
+    session.count();
+  }
+}
+
+}  // namespace
+
 struct Switch::Parts {
   explicit Parts(Runtime runtime) : shared(runtime), housekeeper(runtime.scheduler, keep_house()) {}
 
@@ -109,6 +126,7 @@ struct Switch::Parts {
     while (true) {
       co_await shared.runtime.scheduler.sleep_for(seconds(1));
       shared.idle.expire();
+      count_spliced(shared);
       // Routes change, path MTUs are learned and forgotten.
       for (const auto& door : current.doors) door->limit_segments();
     }
@@ -203,6 +221,7 @@ void Switch::end_sessions_of(const balance::Server& server) {
 }
 
 std::vector<ServerSnapshot> Switch::servers() const {
+  count_spliced(parts_->shared);
   std::vector<ServerSnapshot> out;
   for (const auto& pool : parts_->current.pools->all()) {
     std::string users;
