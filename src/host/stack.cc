@@ -125,7 +125,7 @@ Result<uint16_t> Stack::choose_port(FourTuple tuple, const Offer& offer) {
   for (uint32_t i = 0; i < range && !(reusable && i >= kPortTries); ++i) {
     tuple.local.port = static_cast<uint16_t>(config_.local_port_first + (start + i) % range);
     if (config_.comes_here && !config_.comes_here(tuple)) continue;
-    if (index_.find(tuple) != nullptr || !splices_.give_way(tuple)) continue;
+    if (index_.find(tuple) != nullptr || !splices_.give_way(tuple, now_)) continue;
     const TimeWait* waiting = time_wait_.find(tuple);
     if (waiting == nullptr) return tuple.local.port;
     if (!reusable && is_reusable(*waiting, offer)) reusable = tuple.local.port;
@@ -159,7 +159,7 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   if (options.local_port) {
     tuple.local.port = *options.local_port;
     if (index_.find(tuple) != nullptr || time_wait_.find(tuple) != nullptr ||
-        !splices_.give_way(tuple)) {
+        !splices_.give_way(tuple, now_)) {
       return fail(Errc::kAddressInUse);
     }
   } else {

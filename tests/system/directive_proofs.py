@@ -249,6 +249,33 @@ def chooses_at_once(w: World) -> None:
     held.raw.close()
 
 
+def held_seats(w: World, count: int) -> list[str]:
+    """Where the connections of so many clients run that have had an answer each and stay."""
+    held = [w.connect(request("/name")) for _ in range(count)]
+    for connection in held:
+        read_response(connection)
+    w.wait(lambda: len(w.sessions()) == count)
+    time.sleep(0.2)  # until the answer is acknowledged: then nothing of it is ours any more
+    seats = [session["seat"] for session in w.sessions()]
+    for connection in held:
+        connection.raw.close()
+    return sorted(seats)
+
+
+def relays(w: World) -> None:
+    assert held_seats(w, 2) == ["host", "host"]
+    assert w.counter("spliced") == 0
+
+
+def splices_in_the_process(w: World) -> None:
+    assert held_seats(w, 2) == ["user", "user"]
+    assert w.counter("spliced") == 2
+
+
+def has_room_for_one_splice(w: World) -> None:
+    assert held_seats(w, 2) == ["tc", "user"]
+
+
 def sends_b2_what_matches(w: World) -> None:
     """A request for host two.example.org and /name, with X-Pool: two."""
     assert w.names(2, request("/name", "X-Pool: two\r\n", host="two.example.org")) == ["b2", "b2"]

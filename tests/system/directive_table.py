@@ -143,6 +143,9 @@ TOP = {
         f"{POOL_TWO}{POOL_TWO}": '2:6: found pool "two" a second time; it is already in line 1'}),
     "shards": Row("shards 2", proofs.has_two_shards, {
         "shards 65": f'1:8: found "65" for THREADS of "shards THREADS"; {COUNT} 64'}),
+    "splice_rules": Row("splice_rules 2", proofs.has_room_for_one_splice, {
+        "splice_rules 0": '1:14: found "0" for RULES of "splice_rules RULES"; '
+                          f"{COUNT} 16777216"}),
     "tcp": Row("tcp { congestion newreno }", proofs.uses_newreno, {
         "tcp 1": '1:5: found "1" too much; expected "tcp { ... }"',
         "tcp { backlog 1 }": '1:7: unknown word "backlog" in tcp; expected one of: congestion, '
@@ -204,6 +207,14 @@ VIRTUAL_SERVER = {
         "send_proxy v3": '2:12: found "v3" for VERSION of "send_proxy v1|v2"; '
                          'expected one of: v1, v2 (did you mean "v1"?)'},
         servers=[f"{address_of('b1')} {PROXIED}"]),
+    "splice": Row("splice off", proofs.relays, {
+        "splice maybe": '2:8: found "maybe" for MODE of "splice on|off|early"; '
+                        "expected one of: off, on, early",
+        "balance request; splice on":
+            "2:18: found splice with balance request; it needs requests that are not looked at"}),
+    "splice_after": Row("splice_after 1000000", proofs.splices_in_the_process, {
+        "splice_after soon": '2:14: found "soon" for PACKETS of "splice_after PACKETS"; '
+                             "expected a whole number from 0 to 1073741824"}),
     "timeout_close": timeout("close", proofs.rests_after_reset, "1h", before="protocol tcp; ",
                              servers=SCRIPTED[:1], script=proofs.reset),
     "timeout_closewait": timeout("closewait", proofs.ends_half_closed, before="protocol tcp; ",

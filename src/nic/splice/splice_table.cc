@@ -51,6 +51,8 @@ ByteSpan ip_of(ByteSpan frame) {
   return frame.size() > kEthernet ? frame.subspan(kEthernet) : ByteSpan();
 }
 
+constexpr Duration kGivesWayAfter = seconds(1);
+
 uint64_t nanoseconds(Time at) { return static_cast<uint64_t>(at.time_since_epoch().count()); }
 
 }  // namespace
@@ -131,11 +133,13 @@ std::vector<port::TcpPacketSpec> SpliceTable::resets(Splice& splice) {
   return out;
 }
 
-bool SpliceTable::give_way(const FourTuple& tuple) {
+bool SpliceTable::give_way(const FourTuple& tuple, Time now) {
   Direction* direction = find(tuple);
   if (direction == nullptr) return true;
   Splice& splice = *direction->splice;
-  if (!splice.is_over()) return false;
+  if (!IntrusiveList<Splice, OverTag>::is_linked(splice)) return false;
+  const Time over_since = splice.armed_for() - splice.options.time_wait;
+  if (now - over_since < kGivesWayAfter) return false;
   ++counters_.over_reused;
   remove(splice, SpliceEnd::kClosed);
   return true;

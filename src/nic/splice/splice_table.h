@@ -128,8 +128,9 @@ class SpliceTable {
   size_t active() const { return size() - over_count_; }
   /// The direction whose packets have `tuple`; nullptr: none.
   Splice::Direction* find(const FourTuple& tuple) const { return index_.find(tuple); }
-  /// May a new connection of ours use `tuple`? A splice that is over gives way.
-  bool give_way(const FourTuple& tuple);
+  /// May a new connection of ours use `tuple`? A splice that has been over for a second gives way:
+  /// its last packets have arrived, or their timestamps give them away (as tcp_tw_reuse of Linux).
+  bool give_way(const FourTuple& tuple, Time now);
 
   enum class Outcome : uint8_t {
     kNotOurs,  // the host stack's

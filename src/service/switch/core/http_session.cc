@@ -203,7 +203,7 @@ Task<bool> HttpSession::relay_after_first_request() {
     chosen.counters().total_latency += session_.record().wait;
     upload_.reset();
     fill_record();
-    if (session_.splice(request_.began)) {
+    if (!is_last_and_small() && session_.splice(request_.began)) {
       request_logged_ = true;
       co_return false;
     }
@@ -213,6 +213,12 @@ Task<bool> HttpSession::relay_after_first_request() {
   }
   log();
   co_return false;
+}
+
+bool HttpSession::is_last_and_small() const {
+  const HttpHead& answer = shared_.head;
+  return !(request_.keep_alive && answer.keep_alive) && answer.content_length &&
+         *answer.content_length <= kSmallAnswer;
 }
 
 void HttpSession::log() {

@@ -27,6 +27,8 @@ class HttpSession final : private FactsSource, private balance::HeaderLookup {
   Task<void> run();
 
  private:
+  static constexpr uint64_t kSmallAnswer = 64u << 10;  // bytes
+
   enum class HeadOutcome : uint8_t { kHead, kClosed, kTimedOut, kBroken, kFault };
   /// What happened to a request.
   enum class Answer : uint8_t {
@@ -63,6 +65,8 @@ class HttpSession final : private FactsSource, private balance::HeaderLookup {
   Task<Session::Outcome> connect();
   Task<void> refuse(uint16_t status, std::string_view why);
   Task<bool> relay_after_first_request();
+  /// The answer whose head was read is all that comes, and relaying it costs less than a splice.
+  bool is_last_and_small() const;
   void log();
   void fill_record();
   balance::RequestFacts facts() override;
