@@ -25,7 +25,7 @@ bool covers(const Endpoint& listener, const Endpoint& local) {
   return listener.address.is_unspecified() && listener.address.is_v4() == local.address.is_v4();
 }
 
-// Which of `listeners` have connections, spliced ones included.
+// Which of `listeners` have connections, spliced ones included; what is over counts for neither.
 std::vector<bool> in_use(const host::Stack& stack, const std::vector<Endpoint>& listeners) {
   std::vector<bool> used(listeners.size(), false);
   stack.for_each_connection([&](const host::Connection& connection) {
@@ -35,7 +35,7 @@ std::vector<bool> in_use(const host::Stack& stack, const std::vector<Endpoint>& 
   });
   stack.splices().for_each([&](const nic::Splice& splice) {
     for (size_t i = 0; i < listeners.size(); ++i) {
-      if (covers(listeners[i], splice.client().local)) used[i] = true;
+      if (!splice.is_over() && covers(listeners[i], splice.client().local)) used[i] = true;
     }
   });
   return used;
