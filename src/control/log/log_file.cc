@@ -2,9 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -12,8 +12,9 @@
 namespace fairlead::control {
 namespace {
 
-// How often somebody who waits for a reader asks whether to go on.
-constexpr int kWaitMilliseconds = 50;
+size_t lines_in(std::string_view text) {
+  return static_cast<size_t>(std::ranges::count(text, '\n'));
+}
 
 Result<UniqueFd> open_path(const std::string& path) {
   // O_NONBLOCK: a FIFO without a reader is an error (ENXIO) and no wait.
@@ -40,33 +41,51 @@ Result<void> LogFile::reopen() {
 }
 
 void LogFile::append(std::string_view line) {
-  buffer_ += line;
-  ++lines_;
+  const auto fits = [&] { return buffer_.size() + line.size() <= kMaxWaiting; };
+  if (!fits() && !stalled_) write();
+  if (fits()) {
+    buffer_ += line;
+  } else {
+    refuse(1);
+  }
 }
 
-Result<void> LogFile::flush(const std::function<bool()>& keep_waiting) {
-  Result<void> written = write_all(buffer_, keep_waiting);
-  buffer_.clear();
-  lines_ = 0;
-  return written;
+LogFile::Outcome LogFile::flush() {
+  write();
+  stalled_ = false;
+  return std::exchange(outcome_, {});
 }
 
-Result<void> LogFile::write_all(std::string_view rest, const std::function<bool()>& keep_waiting) {
-  while (!rest.empty()) {
-    const ssize_t n = ::write(fd_.get(), rest.data(), rest.size());
+LogFile::Outcome LogFile::give_up() {
+  refuse(lines_in(std::exchange(buffer_, {})));
+  return std::exchange(outcome_, {});
+}
+
+void LogFile::refuse(size_t lines) {
+  outcome_.failed += lines;
+  if (!outcome_.problem) return;
+  outcome_.problem = fail(Errc::kTimedOut, fmt::format("{}: its reader takes nothing", path_));
+}
+
+void LogFile::write() {
+  const std::string_view all = buffer_;
+  size_t done = 0;
+  while (done < buffer_.size()) {
+    const ssize_t n = ::write(fd_.get(), buffer_.data() + done, buffer_.size() - done);
     if (n >= 0) {
-      rest.remove_prefix(static_cast<size_t>(n));
+      done += static_cast<size_t>(n);
     } else if (errno == EAGAIN) {
-      if (!keep_waiting()) {
-        return fail(Errc::kTimedOut, fmt::format("{}: its reader takes nothing", path_));
-      }
-      pollfd ready{.fd = fd_.get(), .events = POLLOUT, .revents = 0};
-      ::poll(&ready, 1, kWaitMilliseconds);
+      stalled_ = true;
+      break;
     } else if (errno != EINTR) {
-      return fail(errc_from_errno(errno), fmt::format("{}: {}", path_, std::strerror(errno)));
+      outcome_.problem =
+          fail(errc_from_errno(errno), fmt::format("{}: {}", path_, std::strerror(errno)));
+      outcome_.failed += lines_in(all.substr(done));
+      buffer_.resize(done);
     }
   }
-  return {};
+  outcome_.written += lines_in(all.substr(0, done));
+  buffer_.erase(0, done);
 }
 
 }  // namespace fairlead::control

@@ -14,10 +14,6 @@ LogWriter::LogWriter(size_t queues, std::function<void(const std::string&)> repo
 }
 
 LogWriter::~LogWriter() {
-  {
-    const std::lock_guard lock(mutex_);
-    give_up_ = monotonic_now() + kFarewell;
-  }
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
 }
@@ -68,42 +64,46 @@ void LogWriter::run(const std::stop_token& stop) {
       reopen = std::exchange(reopen_, false);
     }
     // What came before goes to the old file.
-    while (write_round(stop) && !stop.stop_requested()) {
+    while (write_round() && !stop.stop_requested()) {
     }
     if (reopen) reopen_all();
   }
-  while (write_round(stop)) {
+  while (write_round()) {
   }
+  take_leave();
 }
 
-bool LogWriter::write_round(const std::stop_token& stop) {
+bool LogWriter::write_round() {
   bool any = false;
   for (const auto& queue : queues_) {
     const size_t count = queue->pop(burst_);
     any |= count > 0;
     for (LogLine& line : std::span(burst_).first(count)) line.file->append(line.text);
   }
-  if (any) flush_all(stop);
+  for (Entry* entry : entries()) note(*entry, entry->file->flush());
   return any;
 }
 
-void LogWriter::flush_all(const std::stop_token& stop) {
-  const auto keep_waiting = [this, &stop] {
-    if (!stop.stop_requested()) return true;
-    const std::lock_guard lock(mutex_);
-    return monotonic_now() < give_up_;
-  };
+void LogWriter::take_leave() {
+  const Time until = monotonic_now() + kFarewell;
+  const auto waiting = [](const Entry* entry) { return entry->file->waiting(); };
+  while (std::ranges::any_of(entries(), waiting) && monotonic_now() < until) {
+    std::this_thread::sleep_for(kInterval);
+    write_round();
+  }
   for (Entry* entry : entries()) {
-    const size_t lines = entry->file->waiting();
-    if (lines == 0) continue;
-    const Result<void> flushed = entry->file->flush(keep_waiting);
-    (flushed ? written_ : failed_).fetch_add(lines, std::memory_order_relaxed);
-    note(*entry, flushed);
+    if (entry->file->waiting()) note(*entry, entry->file->give_up());
   }
 }
 
 void LogWriter::reopen_all() {
   for (Entry* entry : entries()) note(*entry, entry->file->reopen());
+}
+
+void LogWriter::note(Entry& entry, const LogFile::Outcome& outcome) {
+  written_.fetch_add(outcome.written, std::memory_order_relaxed);
+  failed_.fetch_add(outcome.failed, std::memory_order_relaxed);
+  if (outcome.written + outcome.failed > 0) note(entry, outcome.problem);
 }
 
 void LogWriter::note(Entry& entry, const Result<void>& outcome) {

@@ -34,7 +34,7 @@ class LogWriter {
  public:
   static constexpr size_t kMaxFiles = 256;
   static constexpr Duration kInterval = milliseconds(20);
-  /// What is queued when the writer is destroyed is written, for at most this long.
+  /// What is queued when the writer is destroyed is written, to slow readers for at most this long.
   static constexpr Duration kFarewell = seconds(2);
 
   struct Counters {
@@ -67,10 +67,12 @@ class LogWriter {
   };
 
   void run(const std::stop_token& stop);
-  /// Empties the queues once. True when there was something.
-  bool write_round(const std::stop_token& stop);
-  void flush_all(const std::stop_token& stop);
+  /// Empties the queues once, and writes what is taken now. True when there was something.
+  bool write_round();
+  /// Gives slow readers a last chance.
+  void take_leave();
   void reopen_all();
+  void note(Entry& entry, const LogFile::Outcome& outcome);
   void note(Entry& entry, const Result<void>& outcome);
   std::vector<Entry*> entries();
 
@@ -84,7 +86,6 @@ class LogWriter {
   std::condition_variable_any wake_;
   std::vector<std::unique_ptr<Entry>> entries_;
   bool reopen_ = false;
-  Time give_up_ = Time::max();
   std::jthread thread_;  // last: ends before what it uses
 };
 
