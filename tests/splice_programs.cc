@@ -81,14 +81,16 @@ class Loaded final : public SplicePrograms {
 
   void install(const nic::SplicePair& pair) override {
     const nic::SpliceRecords records = nic::records_of(pair);
-    for (const nic::SpliceRecord& record : {records.from_client, records.from_server}) {
-      CHECK(bpf_map_update_elem(rules(), &record.key, &record.rule, BPF_ANY) == 0);
-    }
+    install(records.from_client);
+    install(records.from_server);
     const uint8_t present = 1;
     for (const Endpoint& endpoint : {pair.client.local, pair.server.local}) {
       const fl_listener key = listener_of(endpoint);
       CHECK(bpf_map_update_elem(fd(steering_->maps.listeners), &key, &present, BPF_ANY) == 0);
     }
+  }
+  void install(const nic::SpliceRecord& record) override {
+    CHECK(bpf_map_update_elem(rules(), &record.key, &record.rule, BPF_ANY) == 0);
   }
   void remove(const nic::SplicePair& pair) override {
     for (const FourTuple& tuple : {pair.client, pair.server}) {

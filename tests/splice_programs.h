@@ -38,6 +38,8 @@ class SplicePrograms {
   /// our ends of both connections for ours.
   virtual void install(const nic::SplicePair& pair) = 0;
   virtual void remove(const nic::SplicePair& pair) = 0;
+  /// One rule only.
+  virtual void install(const nic::SpliceRecord& record) = 0;
   /// As it is in the table now; aborts when there is none.
   virtual fl_splice_rule rule(const FourTuple& tuple) const = 0;
   virtual bool has_rule(const FourTuple& tuple) const = 0;

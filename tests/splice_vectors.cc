@@ -60,7 +60,7 @@ class Table {
     add(std::move(name), false, in, out);
   }
   /// A packet from the client that is left as it is.
-  SpliceVector& left(std::string name, PacketBytes packet, fl_splice_verdict verdict) {
+  SpliceVector& left(std::string name, const PacketBytes& packet, fl_splice_verdict verdict) {
     return push({.name = std::move(name),
                  .pair = pair_,
                  .packet = packet,

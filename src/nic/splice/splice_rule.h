@@ -209,10 +209,9 @@ FL_INLINE __u64 fl_splice_translate_tcp(const struct fl_splice_rule *rule, __u8 
 FL_INLINE void fl_splice_translate_ipv4(const struct fl_splice_rule *rule, __u8 *ip)
 {
 	__u16 from = fl_get16(ip + 8); /* TTL and protocol */
-	__u16 to;
+	__u16 to = (__u16)(from - fl_swap16((__u16)0x0100));
 
-	--ip[8];
-	to = fl_get16(ip + 8);
+	fl_put16(ip + 8, to);
 	fl_put32(ip + 12, fl_get32((const __u8 *)rule->source.words + 12));
 	fl_put32(ip + 16, fl_get32((const __u8 *)rule->destination.words + 12));
 	fl_put16(ip + 10, fl_checksum_update(fl_get16(ip + 10), (__u64)rule->address_sum +
