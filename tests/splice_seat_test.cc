@@ -424,13 +424,15 @@ TEST_F(SpliceSeatTest, XdpThatIsTakenBySomebodyElseBecomesTc) {
   std::filesystem::remove_all(other.runtime_directory);
 }
 
-TEST_F(SpliceSeatTest, UserIsNoSeatInTheKernel) {
+TEST_F(SpliceSeatTest, UserIsNoSeatInTheKernelAndEndsAnEarlierOnes) {
+  open_install_and_die();
   options_.interfaces[0].choice = SeatChoice::kUser;
   opened_ = BpfSeat::open(options_);
   EXPECT_FALSE(opened_.seat);
   EXPECT_EQ(opened_.interfaces[0].seat, SpliceSeat::kUser);
   EXPECT_EQ(opened_.interfaces[0].reason, "");
   EXPECT_FALSE(exists(options_.directory));
+  EXPECT_THAT(programs_on("fl-b"), IsEmpty());
 }
 
 TEST_F(SpliceSeatTest, WithoutABpfFileSystemTheReasonSaysSo) {

@@ -141,6 +141,7 @@ void Daemon::run(const Signals& signals) {
     reloader_->release_unused(now);
     if (control_) control_->on_ready(now);
   }
+  if (!keep_rules_) splicing_->remove_at_end();
 }
 
 void Daemon::on_signal(int number) {
@@ -171,7 +172,7 @@ Result<void> Daemon::begin_stop(const StopRequest& request) {
     stop_at_ = monotonic_now() + request.drain;
     return {};
   }
-  if (request.mode == StopMode::kKeep) splicing_->keep_rules();
+  keep_rules_ = request.mode == StopMode::kKeep;
   stop_at_ = Time{};
   return {};
 }

@@ -67,6 +67,7 @@ class Daemon {
   Time started_ = monotonic_now();
   bool addresses_current_ = true;
   std::optional<Time> stop_at_;  // at the latest
+  bool keep_rules_ = false;      // then
   std::unique_ptr<SwitchLogs> logs_;
   std::unique_ptr<KernelSplicing> splicing_;
   std::unique_ptr<SteeredInterfaces> interfaces_;

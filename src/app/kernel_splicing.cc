@@ -48,7 +48,7 @@ KernelSplicing::KernelSplicing(const control::Config& config, Log& log) : log_(l
 }
 
 KernelSplicing::~KernelSplicing() {
-  if (seat() != nullptr && !keep_rules_) seat()->close_down();
+  if (seat() != nullptr && remove_at_end_) seat()->close_down();
 }
 
 void KernelSplicing::report() const {

@@ -24,7 +24,8 @@ class KernelSplicing {
  public:
   /// Never fails: where it can't be had, splices stay in the process; report() says so.
   KernelSplicing(const control::Config& config, Log& log);
-  /// Takes everything away, or, after keep_rules(), leaves it to the next start.
+  /// After remove_at_end() nothing is left in the kernel; otherwise what is spliced there goes on
+  /// for the next start, as after a start that failed.
   ~KernelSplicing();
   KernelSplicing(const KernelSplicing&) = delete;
   KernelSplicing& operator=(const KernelSplicing&) = delete;
@@ -40,7 +41,7 @@ class KernelSplicing {
 
   /// Hands what an earlier process has spliced to its shards; before they start.
   void adopt(ShardGroup& shards);
-  void keep_rules() { keep_rules_ = true; }
+  void remove_at_end() { remove_at_end_ = true; }
 
   /// Of the n-th interface: where splices are, how, and why not where they were asked to be.
   void describe_interface(size_t interface, control::Json& row) const;
@@ -51,7 +52,7 @@ class KernelSplicing {
   Log& log_;
   nic::BpfSeat::Opened opened_;
   nic::SteeringOptions spreading_;
-  bool keep_rules_ = false;
+  bool remove_at_end_ = false;
 };
 
 }  // namespace fairlead::app

@@ -32,6 +32,13 @@ bool is_generic(int index) {
   return bpf_xdp_query(index, 0, &found) == 0 && found.attach_mode == XDP_ATTACHED_SKB;
 }
 
+/// Nothing of it is wanted any more.
+void remove_leftovers(const BpfSeat::Options& options) {
+  const auto lock = InterfaceLock::acquire_splicing(options.runtime_directory);
+  if (!lock) return;
+  if (const auto pins = BpfPins::open(options.directory)) pins->remove_all();
+}
+
 }  // namespace
 
 BpfSeat::Opened BpfSeat::open(const Options& options) {
@@ -41,6 +48,12 @@ BpfSeat::Opened BpfSeat::open(const Options& options) {
     interface.name = wanted.name;
     interface.asked = wanted.choice;
     interface.index = static_cast<int>(::if_nametoindex(wanted.name.c_str()));
+  }
+  if (std::ranges::all_of(options.interfaces, [](const Interface& interface) {
+        return interface.choice == SeatChoice::kUser;
+      })) {
+    remove_leftovers(options);
+    return out;
   }
   auto loaded = load(options, out.notes);
   if (loaded) out.seat = std::move(*loaded);

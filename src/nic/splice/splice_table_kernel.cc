@@ -137,11 +137,7 @@ bool SpliceTable::adopt(const SplicePair& found, const Adoption& how, Time now) 
 void SpliceTable::rewire(Splice& splice) {
   splice.way_changed = false;
   const Result<void> done = kernel_->rewire(records(splice));
-  if (done) {
-    ++counters_.rewired;
-  } else if (done.error().code == Errc::kNotSupported) {
-    surface(splice);
-  }
+  if (!done && done.error().code == Errc::kNotSupported) surface(splice);
 }
 
 void SpliceTable::refresh_ways() {
@@ -157,7 +153,9 @@ void SpliceTable::refresh_ways() {
     Splice& splice = *sunk_.pop_front();
     sunk_.push_back(splice);
     for (Direction& direction : splice.directions) find_way(direction);
-    if (splice.way_changed) rewire(splice);
+    if (!splice.way_changed) continue;
+    ++counters_.rewired;
+    rewire(splice);
   }
 }
 
