@@ -78,6 +78,8 @@ remove_namespace() {
   # A process that is left keeps the namespace alive, nameless; its links must not live on with it.
   ip -n "$name" -o link show type veth | sed 's/^[0-9]*: \([^@:]*\).*/\1/' |
     while read -r link; do ip -n "$name" link del "$link" 2>/dev/null || true; done
+  # What a Fairlead that was killed in it kept in the kernel is named after it.
+  rm -rf "/sys/fs/bpf/fairlead/$(stat -c %i "/run/netns/$name")"
   ip netns del "$name"
 }
 
