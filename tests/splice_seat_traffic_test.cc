@@ -248,7 +248,7 @@ TEST_P(SpliceSeatTraffic, BytesPassBelowTheProcess) {
   EXPECT_EQ(proxy_->splices().counters().translated, before);
   EXPECT_GT(proxy_->seat().counters()[FL_SPLICE_TRANSLATED], 20u);
   proxy_->splices().for_each([&](const nic::Splice& splice) {
-    const auto flows = proxy_->splices().flows(splice);
+    const auto flows = proxy_->splices().status(splice).flows;
     EXPECT_GE(flows[nic::Splice::kUp].bytes, size_t{1} << 20);
     EXPECT_EQ(splice.seat,
               GetParam().seat == nic::SeatChoice::kXdp ? SpliceSeat::kXdp : SpliceSeat::kTc);
@@ -258,7 +258,7 @@ TEST_P(SpliceSeatTraffic, BytesPassBelowTheProcess) {
 TEST_P(SpliceSeatTraffic, AGracefulCloseIsToldByTheKernelAndLeavesNoRule) {
   std::array<nic::SpliceFlow, 2> before;  // without what was relayed before
   proxy_->splices().for_each(
-      [&](const nic::Splice& splice) { before = proxy_->splices().flows(splice); });
+      [&](const nic::Splice& splice) { before = proxy_->splices().status(splice).flows; });
   EXPECT_EQ(send(client_, server_, 500), 500u);
   ::shutdown(client_.get(), SHUT_WR);
   EXPECT_TRUE(sees_end(server_));

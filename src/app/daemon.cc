@@ -141,6 +141,7 @@ void Daemon::run(const Signals& signals) {
     reloader_->release_unused(now);
     if (control_) control_->on_ready(now);
   }
+  shards_->stop(keep_rules_ ? nic::SunkSplices::kLeave : nic::SunkSplices::kReset);
   if (!keep_rules_) splicing_->remove_at_end();
 }
 

@@ -165,18 +165,18 @@ void ShardGroup::start() {
   }
 }
 
-void ShardGroup::stop() {
+void ShardGroup::stop(nic::SunkSplices sunk) {
   if (std::exchange(stopped_, true)) return;
   for (const auto& member : members_) member->shard->stop();
   for (const auto& member : members_) {
     if (member->thread.joinable()) member->thread.join();
-    member->shard->close();
+    member->shard->close(sunk);
     member->echo_servers.clear();
     member->layer7.reset();
   }
 }
 
-ShardGroup::~ShardGroup() { stop(); }
+ShardGroup::~ShardGroup() { stop(nic::SunkSplices::kLeave); }
 
 std::vector<ShardMember*> ShardGroup::members() const {
   std::vector<ShardMember*> out;

@@ -69,7 +69,7 @@ class ShardGroup {
 
   void start();
   /// Ends the threads, closes listeners, resets connections and sends that. Idempotent.
-  void stop();
+  void stop(nic::SunkSplices sunk);
 
   /// For ask_shards(). They live as long as the group.
   std::vector<ShardMember*> members() const;

@@ -297,10 +297,12 @@ void Stack::finish(Splicing& splicing) {
   splicing_pool_.destroy(&splicing);
 }
 
-void Stack::reset_all() {
+void Stack::reset_all(nic::SunkSplices sunk) {
   std::vector<Connection*> all;
   index_.for_each([&](Connection& c) { all.push_back(&c); });
   for (Connection* c : all) c->abort();
+  const std::vector<port::TcpPacketSpec> resets = splices_.reset_all(sunk);
+  replies_.insert(replies_.end(), resets.begin(), resets.end());
 }
 
 std::optional<uint16_t> Stack::path_mss(const IpAddress& remote) const {

@@ -121,8 +121,9 @@ class Stack {
   size_t splicing_count() const { return splicing_pool_.live(); }
 
   /// Resets every connection: the machine is going away. Those the application owns end with
-  /// ECONNABORTED.
-  void reset_all();
+  /// ECONNABORTED. Splices that have sunk to the kernel's seat go on when they are left to it. What
+  /// there is to send goes beyond the bound of replies.
+  void reset_all(nic::SunkSplices sunk);
 
   /// What segments to `remote` may carry now, payload and options: its path's MTU, learned or
   /// known, without headers. nullopt: no route.

@@ -31,6 +31,7 @@ void Stack::on_timer(Time now) {
   });
   time_wait_.expire(now_);
   splices_.on_timer(now_);
+  for (const port::TcpPacketSpec& reset : splices_.take_idle_resets()) replies_.push_back(reset);
   if (writers_wait_ && has_buffers() && now_ >= writers_wake_at_) wake_writers();
   if (now_ >= path_retry_at_) {
     path_retry_at_ = Time::max();

@@ -82,9 +82,9 @@ bool Shard::turn(Time now) {
   return busy;
 }
 
-void Shard::close() {
+void Shard::close(nic::SunkSplices sunk) {
   scheduler_.cancel_all();
-  stack_.reset_all();
+  stack_.reset_all(sunk);
   for (int i = 0; i < kCloseTries; ++i) {
     transmit(monotonic_now());
     if (kept_.empty()) return;

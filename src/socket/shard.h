@@ -69,7 +69,7 @@ class Shard {
   bool turn(Time now);
   /// The end, after run() has returned: cancels all coroutines, resets the connections that are
   /// left, and sends that. Nothing may be spawned afterwards.
-  void close();
+  void close(nic::SunkSplices sunk = nic::SunkSplices::kReset);
 
  private:
   static constexpr size_t kReceiveBurst = 64;

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from harness.lab import CLIENT_ADDRESS
 from harness.proxies import FAIRLEAD_PORT, Switch
 from harness.scripted import ask, connect, read_response, request
 
@@ -39,7 +40,7 @@ def hold(lab):
     return held
 
 
-@pytest.mark.parametrize("how", [[], ["--now"], ["--keep"]])
+@pytest.mark.parametrize("how", [[], ["--now"]])
 def test_stop_ends_the_daemon_and_resets_its_connections(web_lab, switch, pins, how):
     held = hold(web_lab)
     assert pins.exists()
@@ -47,7 +48,36 @@ def test_stop_ends_the_daemon_and_resets_its_connections(web_lab, switch, pins, 
     assert switch.process.wait() == 0
     with pytest.raises(ConnectionResetError):
         held.raw.recv(1)
-    assert not pins.exists()  # there was nothing to keep
+    assert not pins.exists()
+
+
+def test_sigterm_resets_spliced_connections_too(web_lab, switch, pins):
+    held = hold(web_lab)
+    assert switch.stop() == 0
+    with pytest.raises(ConnectionResetError):
+        held.raw.recv(1)
+    assert not pins.exists()
+
+
+def test_what_is_kept_goes_on_without_a_daemon_and_with_the_next_one(web_lab, switch, pins):
+    held = hold(web_lab)
+    switch.ask("stop", "--keep")
+    assert switch.process.wait() == 0
+    assert pins.exists()
+    held.send(request("/name"))
+    assert read_response(held)[0] == 200
+    switch.start()
+    shown = switch.show_json("connections")
+    port = held.raw.getsockname()[1]
+    assert [(row["client"], row["seat"]) for row in shown["sessions"]] == [
+        (f"{CLIENT_ADDRESS['ipv4']}:{port}", "tc")], shown
+    assert sum(server["active"] for server in switch.servers().values()) == 1
+    held.send(request("/name"))
+    assert read_response(held)[0] == 200
+    assert switch.stop() == 0
+    with pytest.raises(ConnectionResetError):
+        held.raw.recv(1)
+    assert not pins.exists()
 
 
 def test_a_draining_daemon_takes_no_new_connections_and_waits_for_those_it_has(web_lab, switch):

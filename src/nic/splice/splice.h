@@ -48,6 +48,12 @@ struct SpliceFlow {
   uint64_t bytes = 0;
 };
 
+struct SpliceStatus {
+  std::array<SpliceFlow, 2> flows;  // by Splice::Way
+  Time last_packet;
+  uint32_t state = 0;  // FL_SPLICE_*
+};
+
 struct SpliceReport {
   FourTuple client;  // local: the address the client connected to
   FourTuple server;  // local: the address we connected from

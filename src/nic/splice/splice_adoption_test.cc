@@ -24,6 +24,7 @@ class FakeRouter : public port::Router {
     return path;
   }
   std::optional<IpAddress> source_for(const IpAddress&) override { return std::nullopt; }
+  std::optional<uint16_t> mtu_for(const IpAddress&) const override { return mtu; }
   uint64_t generation() const override { return generation_number; }
   bool is_local(const IpAddress&) const override { return true; }
 
@@ -115,7 +116,7 @@ class SpliceAdoption : public testing::Test {
 TEST_F(SpliceAdoption, ItsAddressesAreInUseAndItsRulesAreThisShards) {
   const SpliceRecords records = put(1);
   ASSERT_TRUE(adopt(1));
-  EXPECT_FALSE(table.give_way(pair_number(1).server));
+  EXPECT_FALSE(table.give_way(pair_number(1).server, kNow));
   EXPECT_EQ(seat.rule(records.from_client).shard, kShard);
   EXPECT_EQ(seat.rule(records.from_server).shard, kShard);
   table.for_each([](const Splice& splice) { EXPECT_EQ(splice.seat, SpliceSeat::kTc); });
@@ -128,6 +129,46 @@ TEST_F(SpliceAdoption, TheIdleTimerRunsFromTheLastPacket) {
   ASSERT_TRUE(adopt(1));
   EXPECT_LE(*table.next_deadline(), kNow + hours(24) + seconds(10));
   table.on_timer(kNow + hours(25));
+  EXPECT_EQ(table.size(), 0u);
+  EXPECT_TRUE(seat.rules.empty());
+}
+
+TEST_F(SpliceAdoption, BothEndsOfOneThatIsIdleForTooLongAreReset) {
+  put(1);
+  ASSERT_TRUE(adopt(1));
+  table.on_timer(kNow + hours(23));
+  EXPECT_TRUE(table.take_idle_resets().empty());
+  table.on_timer(kNow + hours(25));
+  const auto resets = table.take_idle_resets();
+  ASSERT_EQ(resets.size(), 2u);
+  EXPECT_EQ(resets[0].tuple, pair_number(1).client);
+  EXPECT_EQ(resets[1].tuple, pair_number(1).server);
+  EXPECT_TRUE(table.take_idle_resets().empty());
+}
+
+TEST_F(SpliceAdoption, AFinThatTheKernelHasPassedOnIsFoundByLooking) {
+  SpliceRecords records = put(1);
+  ASSERT_TRUE(adopt(1));
+  table.for_each([&](Splice& splice) {
+    table.set_options(splice, {.half_closed_timeout = minutes(5)}, kNow);
+  });
+  const Time last = kNow + minutes(12);
+  fl_splice_rule& rule = seat.rule(records.from_server);
+  rule.last_at = static_cast<uint64_t>(last.time_since_epoch().count());
+  rule.state = FL_SPLICE_PEER_FIN;
+  table.on_timer(last + minutes(4));
+  EXPECT_EQ(table.size(), 1u);
+  table.on_timer(last + minutes(11));
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST_F(SpliceAdoption, AtTheEndOnlyTheKernelsOwnCanBeLeft) {
+  put(1);
+  ASSERT_TRUE(adopt(1));
+  EXPECT_TRUE(table.reset_all(SunkSplices::kLeave).empty());
+  EXPECT_EQ(table.size(), 1u);
+  EXPECT_EQ(seat.rules.size(), 2u);
+  EXPECT_EQ(table.reset_all(SunkSplices::kReset).size(), 2u);
   EXPECT_EQ(table.size(), 0u);
   EXPECT_TRUE(seat.rules.empty());
 }

@@ -86,13 +86,13 @@ void SpliceTable::open(Splice& splice, Time now) {
   splice.open = true;
   ++counters_.opened;
   if (splice.is_over() || splice.is_reset()) return note_end(splice, now);
-  timers_.arm(splice, now + splice.options.idle_timeout);
+  timers_.arm(splice, idle_check(splice, status(splice), now));
   sink_if_due(splice);
 }
 
 void SpliceTable::report(Splice& splice, SpliceEnd end) {
   if (splice.options.observer == nullptr) return;
-  const auto flow = flows(splice);
+  const auto flow = status(splice).flows;
   splice.options.observer->on_splice_end({.client = splice.client(),
                                           .server = splice.server(),
                                           .up = flow[Splice::kUp],
@@ -129,6 +129,23 @@ std::vector<port::TcpPacketSpec> SpliceTable::resets(Splice& splice) {
     spec.seq = SeqNum(rule.acked - rule.ack_offset);
     spec.ack = SeqNum(current_rule(to, kernels).acked);
     spec.flags = wire::tcp_flag::kRst | wire::tcp_flag::kAck;
+  }
+  return out;
+}
+
+std::vector<port::TcpPacketSpec> SpliceTable::reset_all(SunkSplices sunk) {
+  std::vector<Splice*> ending;
+  index_.for_each([&](Direction& d) {
+    const bool left = sunk == SunkSplices::kLeave && d.splice->seat != SpliceSeat::kUser;
+    if (!left && &d == &d.splice->directions.front()) ending.push_back(d.splice);
+  });
+  std::vector<port::TcpPacketSpec> out;
+  for (Splice* splice : ending) {
+    if (!IntrusiveList<Splice, OverTag>::is_linked(*splice)) {
+      const std::vector<port::TcpPacketSpec> own = resets(*splice);
+      out.insert(out.end(), own.begin(), own.end());
+    }
+    remove(*splice, SpliceEnd::kRemoved);
   }
   return out;
 }
@@ -298,7 +315,7 @@ void SpliceTable::note_end(Splice& splice, Time now) {
   }
   if (!splice.is_reset() || splice.reset_noted) return;
   splice.reset_noted = true;
-  const auto flow = flows(splice);
+  const auto flow = status(splice).flows;
   for (Direction& direction : splice.directions) {
     direction.packets_at_reset = flow[direction.way].packets;
   }
@@ -313,10 +330,10 @@ void SpliceTable::on_timer(Time now) {
 
 void SpliceTable::on_splice_timer(Splice& splice, Time now) {
   if (splice.is_over()) return remove(splice, SpliceEnd::kClosed);
+  const SpliceStatus found = status(splice);
   if (splice.reset_noted) {
-    const auto flow = flows(splice);
     const bool silent = std::ranges::all_of(splice.directions, [&](const Direction& d) {
-      return flow[d.way].packets == d.packets_at_reset;
+      return found.flows[d.way].packets == d.packets_at_reset;
     });
     if (silent) return remove(splice, end_of(splice));
     // Whom the RST was for has not believed it.
@@ -325,34 +342,43 @@ void SpliceTable::on_splice_timer(Splice& splice, Time now) {
     for (Direction& direction : splice.directions)
       direction.rule.state &= ~uint32_t{FL_SPLICE_RESET};
   }
-  const Time idle_at =
-      last_packet(splice) +
-      (splice.is_half_closed() ? splice.options.half_closed_timeout : splice.options.idle_timeout);
-  if (idle_at <= now) return remove(splice, SpliceEnd::kIdle);
-  timers_.arm(splice, idle_at);
+  if (expiry(splice, found) > now) return timers_.arm(splice, idle_check(splice, found, now));
+  const std::vector<port::TcpPacketSpec> last_words = resets(splice);
+  idle_resets_.insert(idle_resets_.end(), last_words.begin(), last_words.end());
+  remove(splice, SpliceEnd::kIdle);
+}
+
+Time SpliceTable::expiry(const Splice& splice, const SpliceStatus& status) {
+  if (splice.is_over() || splice.reset_noted) return splice.armed_for();
+  const bool half_closed = (status.state & FL_SPLICE_PEER_FIN) != 0;
+  return status.last_packet +
+         (half_closed ? splice.options.half_closed_timeout : splice.options.idle_timeout);
+}
+
+// The first FIN that the kernel's program passes on is not told of: it is found by looking.
+Time SpliceTable::idle_check(const Splice& splice, const SpliceStatus& status, Time now) {
+  return std::min(expiry(splice, status), now + splice.options.half_closed_timeout);
 }
 
 // ---- for people ----
 
-std::array<SpliceFlow, 2> SpliceTable::flows(const Splice& splice) const {
+SpliceStatus SpliceTable::status(const Splice& splice) const {
   const fl_splice_rule& up = splice.directions[Splice::kUp].rule;
   const fl_splice_rule& down = splice.directions[Splice::kDown].rule;
   const SpliceRecords kernels = in_kernel(splice);
-  return {SpliceFlow{.packets = up.packets + kernels.from_client.rule.packets,
-                     .bytes = up.bytes + kernels.from_client.rule.bytes},
-          SpliceFlow{.packets = down.packets + kernels.from_server.rule.packets,
-                     .bytes = down.bytes + kernels.from_server.rule.bytes}};
+  const fl_splice_rule& kernels_up = kernels.from_client.rule;
+  const fl_splice_rule& kernels_down = kernels.from_server.rule;
+  const uint64_t last =
+      std::max<uint64_t>({up.last_at, down.last_at, kernels_up.last_at, kernels_down.last_at});
+  return {.flows = {SpliceFlow{.packets = up.packets + kernels_up.packets,
+                               .bytes = up.bytes + kernels_up.bytes},
+                    SpliceFlow{.packets = down.packets + kernels_down.packets,
+                               .bytes = down.bytes + kernels_down.bytes}},
+          .last_packet = std::max(splice.spliced_at, Time(Duration(static_cast<int64_t>(last)))),
+          .state = splice.state() | kernels_up.state | kernels_down.state};
 }
 
-Time SpliceTable::last_packet(const Splice& splice) const {
-  const SpliceRecords kernels = in_kernel(splice);
-  const uint64_t last = std::max<uint64_t>(
-      {splice.directions[Splice::kUp].rule.last_at, splice.directions[Splice::kDown].rule.last_at,
-       kernels.from_client.rule.last_at, kernels.from_server.rule.last_at});
-  return std::max(splice.spliced_at, Time(Duration(static_cast<int64_t>(last))));
-}
-
-void SpliceTable::for_each(const std::function<void(const Splice&)>& visit) const {
+void SpliceTable::for_each(const std::function<void(Splice&)>& visit) const {
   index_.for_each([&](const Direction& d) {
     if (d.way == Splice::kUp) visit(*d.splice);
   });

@@ -10,7 +10,7 @@
 //
 //   open ──▶ over: both FINs acknowledged ── time_wait ──▶ gone     late packets still pass
 //     ├────▶ reset: a RST has passed ── close_timeout ──▶ gone      or open again: it was forged
-//     └────▶ idle_timeout without a packet ──▶ gone
+//     └────▶ idle_timeout without a packet ──▶ gone: both ends are reset
 //
 // When routes change, what has sunk is given its new way out, some of them in each on_timer().
 //
@@ -78,6 +78,9 @@ struct SpliceCounters {
   }
 };
 
+/// What becomes of the splices of the kernel's seat when this process ends.
+enum class SunkSplices : uint8_t { kReset, kLeave };
+
 class SpliceTable {
  public:
   struct Bounds {
@@ -105,6 +108,8 @@ class SpliceTable {
   /// Takes over a pair that was found in the kernel's table. False: max_splices reached, and its
   /// rules are gone.
   bool adopt(const SplicePair& found, const Adoption& how, Time now);
+  /// Gives one that was adopted to its new owner.
+  void set_options(Splice& splice, const SpliceOptions& options, Time now);
 
   /// A splice that no packet is looked up for yet; directions, rules and options are to be filled
   /// in. nullptr at the bound.
@@ -121,6 +126,11 @@ class SpliceTable {
   /// What tells the ends of a splice that it is no more, from each to the other: exact unless there
   /// is data on its way, and then the answer to what is sent next is. Fewer where there is no path.
   std::vector<port::TcpPacketSpec> resets(Splice& splice);
+
+  /// The resets() of those that have been idle for too long, since the last call.
+  std::vector<port::TcpPacketSpec> take_idle_resets() { return std::exchange(idle_resets_, {}); }
+  /// Ends every splice, except those left to the kernel's seat, and returns their resets().
+  std::vector<port::TcpPacketSpec> reset_all(SunkSplices sunk);
 
   bool empty() const { return index_.size() == 0; }
   size_t size() const { return index_.size() / 2; }
@@ -153,13 +163,13 @@ class SpliceTable {
     return refresh_left_ > 0 ? Time{} : timers_.next_deadline();
   }
 
-  /// Traffic of both directions, wherever it went; asks the kernel's seat.
-  std::array<SpliceFlow, 2> flows(const Splice& splice) const;
-  /// When the last packet passed.
-  Time last_packet(const Splice& splice) const;
+  /// Wherever packets went; asks the kernel's seat.
+  SpliceStatus status(const Splice& splice) const;
+  /// When it will be forgotten unless there are more packets.
+  static Time expiry(const Splice& splice, const SpliceStatus& status);
 
   const SpliceCounters& counters() const { return counters_; }
-  void for_each(const std::function<void(const Splice&)>& visit) const;
+  void for_each(const std::function<void(Splice&)>& visit) const;
 
  private:
   /// Ways looked up in one on_timer(): some 50 us.
@@ -177,6 +187,8 @@ class SpliceTable {
   /// Back from the kernel's seat.
   void surface(Splice& splice);
   void take_counts(Splice& splice, const SpliceRecords& records);
+  /// When to look whether it has been idle for too long.
+  static Time idle_check(const Splice& splice, const SpliceStatus& status, Time now);
   static SpliceRecords records(const Splice& splice);
   static const fl_splice_rule& current_rule(const Direction& direction,
                                             const SpliceRecords& kernels);
@@ -199,6 +211,7 @@ class SpliceTable {
   IntrusiveList<Splice, OverTag> over_;  // oldest first
   size_t over_count_ = 0;
   TimerWheel timers_;
+  std::vector<port::TcpPacketSpec> idle_resets_;
   SpliceCounters counters_;
 };
 

@@ -112,6 +112,7 @@ bool SpliceTable::adopt(const SplicePair& found, const Adoption& how, Time now) 
   down.rule = kernels.from_server.rule;
   splice->options = how.options;
   splice->split = how.split;
+  splice->open = true;
   splice->spliced_at = std::min(now, Time(Duration(static_cast<int64_t>(pair.spliced_at))));
   splice->seat = kernel_->seat();
   sunk_.push_back(*splice);
@@ -127,9 +128,15 @@ bool SpliceTable::adopt(const SplicePair& found, const Adoption& how, Time now) 
   if ((state & (FL_SPLICE_OVER | FL_SPLICE_RESET)) != 0) {
     take_end(*splice, now);
   } else {
-    timers_.arm(*splice, last_packet(*splice) + splice->options.idle_timeout);
+    timers_.arm(*splice, idle_check(*splice, status(*splice), now));
   }
   return true;
+}
+
+void SpliceTable::set_options(Splice& splice, const SpliceOptions& options, Time now) {
+  splice.options = options;
+  if (splice.is_over() || splice.is_reset()) return;
+  timers_.arm(splice, idle_check(splice, status(splice), now));
 }
 
 // ---- routes change ----

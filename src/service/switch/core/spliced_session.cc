@@ -57,15 +57,7 @@ SplicedSession::Record::Record(const AccessRecord& from)
   record.server_name = server_name;
 }
 
-SplicedSession::SplicedSession(SharedState& shared, Parts& parts)
-    : shared_(shared),
-      slot_(std::move(parts.slot)),
-      link_(std::move(parts.link)),
-      client_(parts.record.client),
-      began_(parts.began),
-      bytes_from_client_(parts.record.bytes_from_client),
-      bytes_to_client_(parts.record.bytes_to_client) {
-  if (slot_->options.access_log != nullptr) record_ = std::make_unique<Record>(parts.record);
+SplicedSession::SplicedSession(SharedState& shared) : shared_(shared) {
   shared_.spliced.push_back(*this);
   ++shared_.spliced_count;
 }
@@ -79,18 +71,41 @@ SplicedSession::~SplicedSession() {
 
 bool SplicedSession::begin(SharedState& shared, TcpSocket& client, TcpSocket& server,
                            Parts& parts) {
-  std::unique_ptr<SplicedSession> session(new SplicedSession(shared, parts));
-  nic::SpliceOptions options = splice_options(session->slot_->options);
+  std::unique_ptr<SplicedSession> session(new SplicedSession(shared));
+  const VirtualServerOptions& virtual_server = parts.slot->options;
+  nic::SpliceOptions options = splice_options(virtual_server);
   options.observer = session.get();
   auto spliced = TcpSocket::splice(client, server, options);
-  if (!spliced) {
-    parts.slot = std::move(session->slot_);
-    parts.link = std::move(session->link_);
-    return false;
+  if (!spliced) return false;
+  session->client_ = parts.record.client;
+  session->began_ = parts.began;
+  session->bytes_from_client_ = parts.record.bytes_from_client;
+  session->bytes_to_client_ = parts.record.bytes_to_client;
+  if (virtual_server.access_log != nullptr) {
+    session->record_ = std::make_unique<Record>(parts.record);
   }
+  session->slot_.emplace(std::move(parts.slot));
+  session->link_.emplace(std::move(parts.link));
   session.release()->splice_ = *spliced;
   ++shared.counters.spliced;
   return true;
+}
+
+void SplicedSession::adopt(SharedState& shared, nic::Splice& splice,
+                           const std::shared_ptr<VirtualServer>& virtual_server) {
+  auto* session = new SplicedSession(shared);
+  session->client_ = splice.client().remote;
+  session->splice_ = &splice;
+  nic::SpliceOptions options = splice.options;
+  if (virtual_server != nullptr) {
+    session->slot_.emplace(virtual_server);
+    if (balance::Server* server = virtual_server->server_at(splice.server().remote)) {
+      session->link_.emplace(*server);
+    }
+    options = splice_options(virtual_server->options);
+  }
+  options.observer = session;
+  shared.runtime.stack.splices().set_options(splice, options, shared.runtime.scheduler.now());
 }
 
 void SplicedSession::end_by_command() {
@@ -104,18 +119,18 @@ void SplicedSession::on_splice_end(const nic::SpliceReport& report) {
   if (report.end == nic::SpliceEnd::kIdle) ++shared_.counters.idle_timeouts;
   if (record_ != nullptr) {
     AccessRecord& record = record_->record;
-    record.server = link_.server().name();
+    record.server = link_->server().name();
     record.bytes_from_client += report.up.bytes;
     record.bytes_to_client += report.down.bytes;
     record.total = shared_.runtime.scheduler.now() - began_;
     record.end = name_of(report.end);
-    slot_->options.access_log->write(record);
+    (*slot_)->options.access_log->write(record);
   }
   delete this;
 }
 
 void SplicedSession::count() {
-  const auto flows = shared_.runtime.stack.splices().flows(*splice_);
+  const auto flows = shared_.runtime.stack.splices().status(*splice_).flows;
   count(flows[nic::Splice::kUp].bytes, flows[nic::Splice::kDown].bytes);
 }
 
@@ -127,28 +142,28 @@ void SplicedSession::count(uint64_t up, uint64_t down) {
   counted_down_ += more_down;
   shared_.counters.bytes_from_clients += more_up;
   shared_.counters.bytes_to_clients += more_down;
-  balance::Server::Counters& server = link_.server().counters();
+  if (!link_) return;
+  balance::Server::Counters& server = link_->server().counters();
   server.bytes_to_server += more_up;
   server.bytes_to_client += more_down;
 }
 
 SessionSnapshot SplicedSession::snapshot() const {
-  const nic::SpliceTable& table = shared_.runtime.stack.splices();
-  const auto flows = table.flows(*splice_);
-  const uint32_t state = splice_->state();
+  const nic::SpliceStatus found = shared_.runtime.stack.splices().status(*splice_);
   SessionSnapshot s;
   s.client = client_;
   s.virtual_server = splice_->client().local;
   s.local = splice_->server().local;
   s.server = splice_->server().remote;
-  s.state = (state & FL_SPLICE_RESET) != 0      ? "CLOSE"
-            : (state & FL_SPLICE_PEER_FIN) != 0 ? "CLOSE-WAIT"
-                                                : "ESTABLISHED";
+  s.state = (found.state & FL_SPLICE_RESET) != 0      ? "CLOSE"
+            : (found.state & FL_SPLICE_PEER_FIN) != 0 ? "CLOSE-WAIT"
+                                                      : "ESTABLISHED";
   s.seat = splice_->open ? nic::splice_seat_name(splice_->seat) : "host";
-  const Time until = splice_->is_armed() ? splice_->armed_for() : shared_.runtime.scheduler.now();
-  s.expires = std::max(Duration::zero(), until - shared_.runtime.scheduler.now());
-  s.bytes_from_client = bytes_from_client_ + flows[nic::Splice::kUp].bytes;
-  s.bytes_to_client = bytes_to_client_ + flows[nic::Splice::kDown].bytes;
+  const Time now = shared_.runtime.scheduler.now();
+  const Time until = splice_->open ? nic::SpliceTable::expiry(*splice_, found) : now;
+  s.expires = std::max(Duration::zero(), until - now);
+  s.bytes_from_client = bytes_from_client_ + found.flows[nic::Splice::kUp].bytes;
+  s.bytes_to_client = bytes_to_client_ + found.flows[nic::Splice::kDown].bytes;
   return s;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/intrusive_list.h"
@@ -26,9 +27,14 @@ class SplicedSession final : public ListHook<SplicedTag>, private nic::SpliceObs
   /// Makes one connection of the two and remembers the rest; false when they can't become one, and
   /// then nothing has changed.
   static bool begin(SharedState& shared, TcpSocket& client, TcpSocket& server, Parts& parts);
+  /// A splice that an earlier process began: among the connections of the virtual server and of its
+  /// server that are there now, if they are.
+  static void adopt(SharedState& shared, nic::Splice& splice,
+                    const std::shared_ptr<VirtualServer>& virtual_server);
   ~SplicedSession();
 
-  const balance::Server& server() const { return link_.server(); }
+  /// nullptr: one that this configuration does not have.
+  const balance::Server* server() const { return link_ ? &link_->server() : nullptr; }
   /// Its server was disabled.
   void end_by_command();
   SessionSnapshot snapshot() const;
@@ -43,20 +49,20 @@ class SplicedSession final : public ListHook<SplicedTag>, private nic::SpliceObs
     AccessRecord record;
   };
 
-  SplicedSession(SharedState& shared, Parts& parts);
+  explicit SplicedSession(SharedState& shared);
   void on_splice_end(const nic::SpliceReport& report) override;
   void count(uint64_t up, uint64_t down);
 
   SharedState& shared_;
-  VirtualServer::Slot slot_;
-  balance::Server::Connection link_;
+  std::optional<VirtualServer::Slot> slot_;
+  std::optional<balance::Server::Connection> link_;
   Endpoint client_;  // as accept_proxy may have told
-  Time began_;
-  uint64_t bytes_from_client_;  // until it was spliced
-  uint64_t bytes_to_client_;
+  Time began_{};
+  uint64_t bytes_from_client_ = 0;  // until it was spliced
+  uint64_t bytes_to_client_ = 0;
   uint64_t counted_up_ = 0;  // bytes of the splice that the counters have
   uint64_t counted_down_ = 0;
-  std::unique_ptr<Record> record_;  // nullptr: there is no access log
+  std::unique_ptr<Record> record_;  // nullptr: no access log, or the request is not known
   nic::Splice* splice_ = nullptr;
 };
 

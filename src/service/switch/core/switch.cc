@@ -152,7 +152,23 @@ Result<std::unique_ptr<Switch>> Switch::start(Runtime runtime, SwitchOptions opt
   if (auto done = made->reconfigure(std::move(options)); !done) {
     return std::unexpected(done.error());
   }
+  made->adopt_spliced();
   return made;
+}
+
+void Switch::adopt_spliced() {
+  std::vector<nic::Splice*> found;
+  const auto begun_before = [&](nic::Splice& splice) {
+    if (!splice.is_over() && splice.options.observer == nullptr) found.push_back(&splice);
+  };
+  parts_->shared.runtime.stack.splices().for_each(begun_before);
+  for (nic::Splice* splice : found) {
+    const auto at = std::ranges::find_if(parts_->current.virtual_servers, [&](const auto& v) {
+      return v->serves(splice->client().local);
+    });
+    SplicedSession::adopt(parts_->shared, *splice,
+                          at != parts_->current.virtual_servers.end() ? *at : nullptr);
+  }
 }
 
 Result<void> Switch::reconfigure(SwitchOptions options) {
@@ -215,7 +231,8 @@ void Switch::end_sessions_of(const balance::Server& server) {
   }
   std::vector<SplicedSession*> theirs;  // each is gone when it has ended
   for (SplicedSession& session : parts_->shared.spliced) {
-    if (session.server().is_same_as(server)) theirs.push_back(&session);
+    const balance::Server* chosen = session.server();
+    if (chosen != nullptr && chosen->is_same_as(server)) theirs.push_back(&session);
   }
   for (SplicedSession* session : theirs) session->end_by_command();
 }

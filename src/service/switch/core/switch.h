@@ -49,6 +49,8 @@ class Switch {
   struct Parts;
 
   Switch(Runtime runtime, uint64_t seed);
+  /// Splices that are there already, of an earlier process, are sessions from now on.
+  void adopt_spliced();
   void end_sessions_of(const balance::Server& server);
 
   std::unique_ptr<Parts> parts_;

@@ -1,5 +1,6 @@
 #include "service/switch/core/virtual_server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "service/switch/core/shared_state.h"
@@ -69,19 +70,39 @@ VirtualServer::Slot::~Slot() {
   for (Event* event : std::exchange(virtual_server_->waiting, {})) event->set();
 }
 
-uint16_t VirtualServer::mss_max(const host::Stack& stack) const {
-  uint16_t least = 0;
-  auto consider = [&](std::string_view name) {
+template <typename Visit>
+void VirtualServer::for_each_server(const Visit& visit) const {
+  const auto servers_of = [&](std::string_view name) {
     const balance::Pool* pool = pools->find(name);
     if (pool == nullptr) return;
-    for (const auto& server : pool->servers()) {
-      const std::optional<uint16_t> mss = stack.path_mss(server->endpoint().address);
-      if (mss && (least == 0 || *mss < least)) least = *mss;
-    }
+    for (const auto& server : pool->servers()) visit(*server);
   };
-  consider(options.pool);
-  for (const RuleOptions& rule : options.rules) consider(rule.pool);
+  servers_of(options.pool);
+  for (const RuleOptions& rule : options.rules) servers_of(rule.pool);
+}
+
+uint16_t VirtualServer::mss_max(const host::Stack& stack) const {
+  uint16_t least = 0;
+  for_each_server([&](const balance::Server& server) {
+    const std::optional<uint16_t> mss = stack.path_mss(server.endpoint().address);
+    if (mss && (least == 0 || *mss < least)) least = *mss;
+  });
   return least;
+}
+
+balance::Server* VirtualServer::server_at(const Endpoint& endpoint) const {
+  balance::Server* found = nullptr;
+  for_each_server([&](balance::Server& server) {
+    if (found == nullptr && server.endpoint() == endpoint) found = &server;
+  });
+  return found;
+}
+
+bool VirtualServer::serves(const Endpoint& endpoint) const {
+  return std::ranges::any_of(options.listen, [&](const Endpoint& listening) {
+    return listening.port == endpoint.port &&
+           (listening.address == endpoint.address || listening.address.is_unspecified());
+  });
 }
 
 VirtualServer::VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,

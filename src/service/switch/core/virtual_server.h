@@ -66,9 +66,16 @@ struct VirtualServer {
   /// The largest segments that the paths to all its servers take, payload and options: what a
   /// client is told, so that its segments fit wherever they are sent on. 0: no server, no limit.
   uint16_t mss_max(const host::Stack& stack) const;
+  /// nullptr: none of its pools has one there.
+  balance::Server* server_at(const Endpoint& endpoint) const;
+  /// It listens there.
+  bool serves(const Endpoint& endpoint) const;
   bool full() const {
     return options.max_connections != 0 && session_count >= options.max_connections;
   }
+
+  template <typename Visit>
+  void for_each_server(const Visit& visit) const;
 
   VirtualServerOptions options;
   std::shared_ptr<Pools> pools;
