@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace fairlead::app {
@@ -95,6 +100,38 @@ TEST(CommandLine, HelpIsNoError) {
     EXPECT_EQ(parsed.error().status, 0);
   }
   EXPECT_THAT(parse({"--help"}).error().text, HasSubstr("Exit status:"));
+}
+
+/// What the group of `pattern` matches in `text`.
+std::set<std::string> all_of(const std::string& pattern, const std::string& text) {
+  const std::regex regex(pattern);
+  std::set<std::string> out;
+  for (std::sregex_iterator at(text.begin(), text.end(), regex), end; at != end; ++at) {
+    out.insert((*at)[1]);
+  }
+  return out;
+}
+
+TEST(CommandLine, TheManPageHasEveryCommandAndOptionAndNoOther) {
+  std::ifstream file(FAIRLEAD_DOC "/fairlead.8");
+  const std::string page(std::istreambuf_iterator<char>(file), {});
+  std::set<std::string> commands;
+  std::set<std::string> options;
+  for (std::vector<const char*> level : {std::vector<const char*>{}, {"show"}}) {
+    level.push_back("qqqqqqqq");  // resembles nothing
+    for (const std::string& name : all_of("([a-z]+)[,\n]", parse(level).error().text)) {
+      level.back() = name.c_str();
+      commands.insert(name);
+      std::vector<const char*> help = level;
+      help.push_back("--help");
+      options.merge(all_of("--([a-z-]+)", parse(help).error().text));
+    }
+  }
+  std::string shown;
+  const std::string synopsis = page.substr(0, page.find(".Sh DESCRIPTION"));
+  for (const std::string& line : all_of(R"(\.Cm ([a-z |]+))", synopsis)) shown += line + " ";
+  EXPECT_EQ(all_of("([a-z]+)", shown), commands);
+  EXPECT_EQ(all_of(R"(\\-([a-z-]+))", page), options);
 }
 
 TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhat) {

@@ -8,7 +8,6 @@ import pytest
 from directive_proofs import SCRIPTED_PORTS, World
 from directive_table import FRAMES, TABLE, Row
 from harness.backends import Backends
-from harness.lab import LAB_SH
 from harness.proxies import INTERFACES, Switch
 from harness.scripted import ScriptedServer, ask, connect, read_response, request
 
@@ -45,9 +44,6 @@ def test_the_table_has_every_directive_and_no_other(web_lab, binaries, tmp_path)
                                     line).group(1, 2), line.rpartition(": ")[2]
         known |= {(where[0] or where[1] or "", word) for word in words.split(", ")}
     assert known == set(TABLE)
-    documented = (LAB_SH.parents[1] / "doc/configuration.md").read_text()
-    named = re.findall(r"`([^`\n]+)`", documented)
-    assert {word for _, word in known} <= {word for text in named for word in text.split()}
 
 
 # ---- right use -----------------------------------------------------------------------------------
