@@ -1,34 +1,33 @@
 #!/usr/bin/python3
-"""Fairlead as a layer-7 switch, relaying, against HAProxy, nginx and no proxy: one lab, one run.
+"""Fairlead as a layer-7 switch against HAProxy, nginx and no proxy: one lab, one run.
 
     bench/switch.py [--binaries build/release] [--repetitions 5] [--quick] [--placement free|apart]
+                    [--seat automatic|tc|xdp|user]
 
-    client: wrk ── veth ── fairlead: one of  Fairlead  :8080, :8090  ── veth ── server1:
-    (1 thread)             the proxies       HAProxy   :8181                    nginx ×3
-                           (1 thread each)   nginx     :8282                    (1 worker each)
+    client: wrk ── veth ── fairlead: one of  Fairlead  :8080 … 8199 ── veth ── server1:
+    (1 thread)             the proxies       HAProxy   :8181                   nginx ×3
+                           (1 thread each)   nginx     :8282                   (1 worker each)
 
-Fairlead is measured twice: with `balance connection`, its default, and with `balance request`, which
-is what the others do. "direct" is wrk to one of the servers, routed by the kernel past all proxies.
+Fairlead is measured three times: "spliced", its default; "relaying", with `splice off`; "by request",
+with `balance request`, which is how the others balance. "direct" is wrk to one of the servers, routed
+by the kernel past all proxies.
 Repetitions alternate between the proxies, so that what else happens on the machine meets all of them;
 the table has medians. All proxies are up all the time: those that are not measured sleep.
 
 A veth has no hardware: what a receiver does in interrupts happens on the sender's processor. On a
 machine of two processors client, proxy and servers share both, so a rate is the reciprocal of what a
 request costs all of them together, and a difference between two rows is smaller than that between the
-proxies alone. CPU is what the proxy's own process used, the kernel's work in its system calls included.
+proxies alone. A proxy's processor time is what its own process used, the kernel's work in its system
+calls included; the machine's is all of it, load generator and servers too.
 
-Memory is what 10,000 clients cost that have had an answer each and stay connected: the growth of the
-proxy's resident memory, plus its kernel sockets times what one costs, as measured with 10,000 clients
-of a server: half the growth of all slab caches.
+What idle clients cost is in switch_idle.py.
 """
 
 import argparse
 import os
-import re
 import statistics
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,21 +39,12 @@ sys.path.insert(0, str(SOURCE / "lab"))
 from harness.backends import HTTP, Backends, address_of
 from harness.lab import FAIRLEAD_ADDRESS, Lab
 from harness.load import wrk
-from harness.machine import print_machine, process_seconds
-from harness.proxies import FAIRLEAD_PORT, HAProxy, NginxProxy, Switch, virtual_server
-from harness.scripted import connect_many, read_response, request
+from harness.machine import busy_seconds, print_machine, process_seconds
+from harness.proxies import FAIRLEAD_PORT, INTERFACES, HAProxy, NginxProxy, Switch, virtual_server
+from switch_idle import Contender, Ghosts, measure_memory, measure_table
 
-PER_REQUEST_PORT = 8090
-IDLE = 10_000
+RELAYING_PORT, BY_REQUEST_PORT = 8090, 8091
 COMPARED = ("HAProxy", "nginx", "direct")
-
-
-@dataclass
-class Contender:
-    name: str
-    address: str
-    port: int
-    pid: int | None = None  # of the proxy
 
 
 @dataclass
@@ -84,6 +74,7 @@ ROWS = [
 class Measurement:
     values: list = field(default_factory=list)
     cpu: list = field(default_factory=list)  # of the proxy's process, µs per request
+    machine: list = field(default_factory=list)  # of all processors, seconds per GB of answers
 
     def median(self) -> float:
         return statistics.median(self.values)
@@ -100,83 +91,27 @@ def loads() -> list[list[Row]]:
     return list(found.values())
 
 
+def machine_seconds() -> float:
+    return sum(busy_seconds(processor) for processor in range(os.cpu_count()))
+
+
 def measure(lab: Lab, contenders: list[Contender], options) -> dict:
     """Measurements by title of the row, then name of the contender."""
     results = {row.title: {c.name: Measurement() for c in contenders} for row in ROWS}
     for rows in loads():
         for _ in range(options.repetitions):
             for contender in contenders:
-                before = process_seconds(contender.pid) if contender.pid else 0
+                before, all_before = contender.cpu_seconds(), machine_seconds()
                 report = wrk(lab, f"http://{contender.address}:{contender.port}{rows[0].path}",
                              seconds=options.seconds, before=options.others, **rows[0].options)
-                after = process_seconds(contender.pid) if contender.pid else 0
+                after, all_after = contender.cpu_seconds(), machine_seconds()
                 assert report.errors == {} and report.requests, (contender, report)
                 for row in rows:
                     into = results[row.title][contender.name]
                     into.values.append(row.value(report))
                     into.cpu.append((after - before) / report.requests * 1e6)
+                    into.machine.append((all_after - all_before) / (report.bytes / 1e9))
     return results
-
-
-# ---- memory --------------------------------------------------------------------------------------
-
-def resident(pid: int) -> int:
-    """Bytes."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
-
-
-def slab() -> int:
-    meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
-    return int(re.search(r"Slab:\s+(\d+)", meminfo)[1]) * 1024
-
-
-def kernel_sockets(lab: Lab) -> int:
-    """TCP sockets of the proxies' host."""
-    stat = lab.run("fairlead", ["cat", "/proc/net/sockstat"]).stdout
-    return int(re.search(r"TCP: inuse (\d+)", stat)[1])
-
-
-class IdleClients:
-    """Have had an answer each, and stay, while the block lasts."""
-
-    def __init__(self, lab: Lab, contender: Contender):
-        self.clients = connect_many(lab, contender.port, IDLE, contender.address)
-        for client in self.clients:
-            client.send(request("/64"))
-            assert read_response(client)[0] == 200
-        time.sleep(1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for client in self.clients:
-            client.raw.close()
-        time.sleep(1)
-
-
-def measure_memory(lab: Lab, contenders: list[Contender]) -> dict[str, float]:
-    """MB by name."""
-    direct = next(c for c in contenders if c.pid is None)
-    before = slab()
-    with IdleClients(lab, direct):
-        per_socket = (slab() - before) / 2 / IDLE
-    found = {direct.name: 0.0}
-    of_process = {}  # both ways of balancing are one process, whose pools the first one has filled
-    for contender in contenders:
-        if contender.pid is None:
-            continue
-        if contender.pid in of_process:
-            found[contender.name] = of_process[contender.pid]
-            continue
-        before = resident(contender.pid), kernel_sockets(lab)
-        with IdleClients(lab, contender):
-            process = resident(contender.pid) - before[0]
-            sockets = kernel_sockets(lab) - before[1]
-        found[contender.name] = (process + sockets * per_socket) / 1e6
-        of_process[contender.pid] = found[contender.name]
-    return found
 
 
 # ---- output --------------------------------------------------------------------------------------
@@ -185,6 +120,20 @@ def print_table(title: str, heads: list[str], rows: list[list[str]]) -> None:
     print(f"\n{title}:\n\n| | " + " | ".join(heads) + " |\n|" + " --- |" * (len(heads) + 1))
     for row in rows:
         print("| " + " | ".join(row) + " |")
+
+
+def print_added_latency(medians: dict[str, dict[str, float]]) -> None:
+    """What a proxy adds to the way without one."""
+    rows = []
+    for row in (row for row in ROWS if row.lower_is_better):
+        value = medians[row.title]
+        added = {name: value[name] - value["direct"] for name in value if name != "direct"}
+        rows.append([row.title, *(f"**{added[name] / added['HAProxy']:.2f}**" for name in added
+                                  if name.startswith("Fairlead")),
+                     *(f"{added[name]:+.0f} {row.unit}" for name in added)])
+    names = [name for name in medians[ROWS[0].title] if name != "direct"]
+    mine = [name for name in names if name.startswith("Fairlead")]
+    print_table("Latency added to direct", [f"{name} ÷ HAProxy" for name in mine] + names, rows)
 
 
 def print_results(contenders: list[Contender], results: dict, memory: dict) -> None:
@@ -199,7 +148,7 @@ def print_results(contenders: list[Contender], results: dict, memory: dict) -> N
         return [f"**{value[mine] / value[other]:.2f}**" if value[other] else ""
                 for mine, other in pairs]
 
-    memory_title = f"memory of {IDLE:,} idle connections (lower is better)"
+    memory_title = "memory of 10,000 idle connections (lower is better)"
     medians = {row.title: {name: results[row.title][name].median() for name in names}
                for row in ROWS}
     print_table("Ratios of the medians", [f"{mine} ÷ {other}" for mine, other in pairs],
@@ -212,6 +161,14 @@ def print_results(contenders: list[Contender], results: dict, memory: dict) -> N
     print_table("CPU time of the proxy's process, µs per request", proxies,
                 [[row.title, *(f"{statistics.median(results[row.title][name].cpu):.1f}"
                                for name in proxies)] for row in ROWS])
+    large = [row for row in ROWS if row.path != "/64"]
+    machine = {row.title: {name: statistics.median(results[row.title][name].machine)
+                           for name in names} for row in large}
+    print_table("CPU time of the machine per GB of answers (lower is better)",
+                [f"{mine} ÷ {other}" for mine, other in pairs] + names,
+                [[row.title, *ratios(machine[row.title]),
+                  *(f"{machine[row.title][name]:.2f} s" for name in names)] for row in large])
+    print_added_latency(medians)
 
 
 def placement_of(options) -> str:
@@ -227,8 +184,13 @@ def run_in_lab(options, scratch: Path) -> None:
         stack.callback(lab.down)
         backends = Backends(lab, scratch, options.others)
         stack.callback(backends.stop)
-        config = virtual_server() + virtual_server("balance request", port=PER_REQUEST_PORT)
-        switch = Switch(lab, options.binaries, scratch, config, options.proxy)
+        config = (virtual_server()
+                  + Ghosts.configuration()
+                  + virtual_server("splice off", port=RELAYING_PORT)
+                  + virtual_server("balance request", port=BY_REQUEST_PORT))
+        seat = f" {{ seat {options.seat} }}"
+        switch = Switch(lab, options.binaries, scratch, config, options.proxy,
+                        INTERFACES.replace("\n", f"{seat}\n"))
         stack.callback(switch.stop)
         haproxy = HAProxy(lab, scratch, before=options.proxy)
         stack.callback(haproxy.stop)
@@ -236,13 +198,19 @@ def run_in_lab(options, scratch: Path) -> None:
         stack.callback(nginx.stop)
 
         address, pid = FAIRLEAD_ADDRESS["ipv4"], switch.process.popen.pid
-        contenders = [Contender("Fairlead", address, FAIRLEAD_PORT, pid),
-                      Contender("Fairlead by request", address, PER_REQUEST_PORT, pid)]
+        spliced = Contender("Fairlead spliced", address, FAIRLEAD_PORT, pid)
+        contenders = [spliced, Contender("Fairlead relaying", address, RELAYING_PORT, pid),
+                      Contender("Fairlead by request", address, BY_REQUEST_PORT, pid)]
         contenders += [Contender(proxy.name, address, proxy.port, proxy.process.popen.pid)
                        for proxy in (haproxy, nginx)]
         contenders.append(Contender("direct", address_of("b1"), HTTP))
         results = measure(lab, contenders, options)
         print_results(contenders, results, measure_memory(lab, contenders))
+        table = measure_table(lab, spliced, switch, options)
+        print_table("How large the table of splices is", [f"{held:,} others" for held in table],
+                    [["64 B, keep-alive, 64 connections",
+                      *(f"**{rate / table[0]:.2f}** ({rate / 1e3:.2f} k/s)"
+                        for rate in table.values())]])
 
 
 def main() -> int:
@@ -252,6 +220,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a second per measurement, not three")
     parser.add_argument("--placement", choices=("free", "apart"), default="free",
                         help="apart: proxies on processor 0, all else on the others")
+    parser.add_argument("--seat", choices=("automatic", "tc", "xdp", "user"), default="automatic")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("switch.py: needs root: it makes network namespaces", file=sys.stderr)
@@ -265,7 +234,7 @@ def main() -> int:
         options.proxy = ["taskset", "-c", "0"]
         options.others = ["taskset", "-c", f"1-{os.cpu_count() - 1}"]
     print_machine()
-    print(f"Placement: {placement_of(options)}.")
+    print(f"Placement: {placement_of(options)}. Seat: {options.seat}.")
     with tempfile.TemporaryDirectory() as scratch:
         run_in_lab(options, Path(scratch))
     return 0

@@ -63,7 +63,11 @@ Session::Outcome Session::note_failure(balance::Server& server, Errc error) {
     ++shared_.counters.server_timeouts;
     return Outcome::kTimedOut;
   }
-  ++shared_.counters.server_refused;
+  if (error == Errc::kAddressNotAvailable) {
+    ++shared_.counters.no_local_port;
+  } else {
+    ++shared_.counters.server_refused;
+  }
   return Outcome::kRefused;
 }
 

@@ -15,33 +15,34 @@
 namespace fairlead::l7 {
 
 // X(name, what is counted)
-#define FAIRLEAD_SWITCH_COUNTERS(X)                                            \
-  X(clients_accepted, "connections taken from clients")                        \
-  X(clients_refused, "reset: no room for one more session")                    \
-  X(requests, "HTTP requests whose head was read")                             \
-  X(responses_2xx, "answers passed on, by status")                             \
-  X(responses_3xx, "")                                                         \
-  X(responses_4xx, "")                                                         \
-  X(responses_5xx, "")                                                         \
-  X(spliced, "sessions whose two connections became one")                      \
-  X(switched_protocols, "101 and CONNECT: relayed as bytes from there on")     \
-  X(no_route, "no rule took the request and there is no pool of its own")      \
-  X(no_server, "no server of the pool could take it")                          \
-  X(server_connects, "connections made to servers")                            \
-  X(server_reused, "requests that found a connection to their server open")    \
-  X(server_refused, "connections to servers that were refused or unreachable") \
-  X(server_timeouts, "connections to servers that were not answered in time")  \
-  X(server_retries, "requests for which another server was tried")             \
-  X(answer_timeouts, "servers that took a request and did not answer in time") \
-  X(server_aborted, "servers that broke off before or within an answer")       \
-  X(server_bad_answers, "answers of servers that are no HTTP")                 \
-  X(client_aborted, "clients that broke off before their answer was complete") \
-  X(head_timeouts, "clients that did not send their head in time")             \
-  X(idle_timeouts, "connections that were silent for too long")                \
-  X(ended_by_command, "connections ended because their server was disabled")   \
-  X(bytes_from_clients, "")                                                    \
-  X(bytes_to_clients, "")                                                      \
-  X(health_checks, "")                                                         \
+#define FAIRLEAD_SWITCH_COUNTERS(X)                                                \
+  X(clients_accepted, "connections taken from clients")                            \
+  X(clients_refused, "reset: no room for one more session")                        \
+  X(requests, "HTTP requests whose head was read")                                 \
+  X(responses_2xx, "answers passed on, by status")                                 \
+  X(responses_3xx, "")                                                             \
+  X(responses_4xx, "")                                                             \
+  X(responses_5xx, "")                                                             \
+  X(spliced, "sessions whose two connections became one")                          \
+  X(switched_protocols, "101 and CONNECT: relayed as bytes from there on")         \
+  X(no_route, "no rule took the request and there is no pool of its own")          \
+  X(no_server, "no server of the pool could take it")                              \
+  X(server_connects, "connections made to servers")                                \
+  X(server_reused, "requests that found a connection to their server open")        \
+  X(server_refused, "connections to servers that were refused or unreachable")     \
+  X(no_local_port, "connections to servers not made: every local port was in use") \
+  X(server_timeouts, "connections to servers that were not answered in time")      \
+  X(server_retries, "requests for which another server was tried")                 \
+  X(answer_timeouts, "servers that took a request and did not answer in time")     \
+  X(server_aborted, "servers that broke off before or within an answer")           \
+  X(server_bad_answers, "answers of servers that are no HTTP")                     \
+  X(client_aborted, "clients that broke off before their answer was complete")     \
+  X(head_timeouts, "clients that did not send their head in time")                 \
+  X(idle_timeouts, "connections that were silent for too long")                    \
+  X(ended_by_command, "connections ended because their server was disabled")       \
+  X(bytes_from_clients, "")                                                        \
+  X(bytes_to_clients, "")                                                          \
+  X(health_checks, "")                                                             \
   X(health_checks_failed, "")
 
 struct SwitchCounters {
