@@ -41,6 +41,7 @@ from harness.lab import FAIRLEAD_ADDRESS, Lab
 from harness.load import wrk
 from harness.machine import busy_seconds, print_machine, process_seconds
 from harness.proxies import FAIRLEAD_PORT, INTERFACES, HAProxy, NginxProxy, Switch, virtual_server
+from harness.tables import print_table
 from switch_idle import Contender, Ghosts, measure_memory, measure_table
 
 RELAYING_PORT, BY_REQUEST_PORT = 8090, 8091
@@ -115,12 +116,6 @@ def measure(lab: Lab, contenders: list[Contender], options) -> dict:
 
 
 # ---- output --------------------------------------------------------------------------------------
-
-def print_table(title: str, heads: list[str], rows: list[list[str]]) -> None:
-    print(f"\n{title}:\n\n| | " + " | ".join(heads) + " |\n|" + " --- |" * (len(heads) + 1))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-
 
 def print_added_latency(medians: dict[str, dict[str, float]]) -> None:
     """What a proxy adds to the way without one."""

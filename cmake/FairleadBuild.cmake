@@ -26,8 +26,11 @@ find_package(benchmark REQUIRED)
 
 find_program(FAIRLEAD_CCACHE ccache)
 if(FAIRLEAD_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${FAIRLEAD_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${FAIRLEAD_CCACHE})
+  # What ccache asks for where headers are precompiled.
+  set(FAIRLEAD_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                        ${FAIRLEAD_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${FAIRLEAD_LAUNCHER})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FAIRLEAD_LAUNCHER})
 endif()
 
 if(FAIRLEAD_CLANG_TIDY)
@@ -68,13 +71,25 @@ function(fairlead_executable name)
   target_link_libraries(${name} PRIVATE fairlead_options ${ARG_DEPS} ${ARG_LINK})
 endfunction()
 
+# The headers that tests spend most of their compilation on, read once for all of them.
+function(fairlead_test_headers)
+  file(WRITE ${CMAKE_BINARY_DIR}/test_headers.cc "int main() { return 0; }\n")
+  fairlead_executable(test_headers SOURCES ${CMAKE_BINARY_DIR}/test_headers.cc
+                      LINK GTest::gtest GTest::gmock GTest::gtest_main fmt::fmt)
+  target_precompile_headers(test_headers PRIVATE <gtest/gtest.h> <gmock/gmock.h> <fmt/format.h>)
+endfunction()
+
 # Every test labelled "threads": what the tsan pass of scripts/run_tests builds.
 add_custom_target(threaded_tests)
 
 function(fairlead_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LINK;LABELS;ARGS" ${ARGN})
+  if(NOT TARGET test_headers)
+    fairlead_test_headers()
+  endif()
   fairlead_executable(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS}
-                      LINK GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LINK})
+                      LINK GTest::gtest GTest::gmock GTest::gtest_main fmt::fmt ${ARG_LINK})
+  target_precompile_headers(${name} REUSE_FROM test_headers)
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
