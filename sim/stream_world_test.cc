@@ -105,6 +105,30 @@ TEST(StreamWorld, SplicingAtAnyMomentLeavesBothStreamsExact) {
   EXPECT_GE(spliced, (last - first + 1) / 2) << "most pairs should have become one";
 }
 
+TEST(StreamWorld, WhateverIsOfferedSplicesLeaveBothStreamsExact) {
+  uint64_t spliced = 0;
+  for (std::optional<uint8_t> shift : kShifts) {
+    for (int bits = 0; bits < 8; ++bits) {
+      WorldOptions o;
+      o.seed = static_cast<uint64_t>(bits) + 1;
+      o.random_impairment = false;
+      o.relay = o.splice = true;
+      o.upload = o.download = 3'000'000;
+      o.offer = {.timestamps = (bits & 1) != 0,
+                 .sack = (bits & 2) != 0,
+                 .ecn = (bits & 4) != 0,
+                 .window_shift = shift,
+                 .mss_max = 1400};
+      WorldResult r = run_world(o);
+      EXPECT_EQ(r.failure, "");
+      EXPECT_EQ(r.errors, 0);
+      EXPECT_EQ(r.splices_refused, 0u);
+      spliced += r.spliced;
+    }
+  }
+  EXPECT_GE(spliced, std::size(kShifts) * 4) << "at least half of them";
+}
+
 TEST(StreamWorld, WhateverIsOfferedAdverseLinksDeliverTheExactStreamOrANamedError) {
   uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
   if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;

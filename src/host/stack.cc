@@ -248,12 +248,18 @@ void Stack::describe(nic::Splice& splice, const Connection& client, const Connec
         .next_hop = path.gateway,
         .mtu = paths_.mtu(*c.path_, now_)};
   };
+  uint32_t ts_value_offset = 0;
+  uint32_t ts_echo_offset = 0;
+  if (client.timestamps_) {
+    ts_value_offset = server.timestamp(now_) - client.ts_recent_;
+    ts_echo_offset = server.ts_recent_ - client.timestamp(now_);
+  }
   const nic::SplicePair pair{.client = client.tuple_,
                              .server = server.tuple_,
                              .seq_offset = offset(points.server_out, points.client_in),
                              .ack_offset = offset(points.server_in, points.client_out),
-                             .ts_value_offset = server.timestamp(now_) - client.ts_recent_,
-                             .ts_echo_offset = server.ts_recent_ - client.timestamp(now_),
+                             .ts_value_offset = ts_value_offset,
+                             .ts_echo_offset = ts_echo_offset,
                              .scales = {.announced_by_client = client.send_shift_,
                                         .announced_to_client = client.receiver_.shift(),
                                         .announced_by_server = server.send_shift_,
