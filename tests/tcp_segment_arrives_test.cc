@@ -117,6 +117,20 @@ TEST(TcpSynSent, AnswersAnAckOfWhatWasNotSentWithRst) {  // RFC 9293 §3.10.7.3,
   peer.expect_state(State::kSynSent);
 }
 
+TEST(TcpSynSent, ItsFirstRstIsSentHoweverManyStrangersGotOne) {
+  ScriptedPeer::Options options;
+  options.stack.resets_per_second = 0;
+  ScriptedPeer peer(options);
+  peer.connect();
+  peer.ignore_sent();
+  peer.deliver(seg().seq(700).ack(1000));  // of one in TIME-WAIT
+  peer.expect(seg().rst().seq(1000));
+  peer.expect(seg().syn().ece().cwr().seq(0));
+  peer.deliver(seg().seq(700).ack(1000));
+  peer.expect_nothing();
+  EXPECT_EQ(peer.counters().resets_limited, 1u);
+}
+
 TEST(TcpSynSent, ARstIsBelievedOnlyWithAnAckOfTheSyn) {  // RFC 9293 §3.10.7.3, second
   ScriptedPeer peer;
   peer.connect();

@@ -67,10 +67,11 @@ void Connection::on_syn_sent_segment(Segment& segment, Time now) {
   if (segment.ack_flag() && (!segment.ack.after(snd.iss) || segment.ack.after(snd.nxt))) {
     ++counters.drop_bad_ack;
     if (segment.rst()) return;
-    stack_.reply_reset(segment);
     // Somebody there remembers an earlier connection from our port, usually in TIME-WAIT. The RST
-    // has ended that: another SYN now will do, instead of one in a second. Once.
-    if (handshake_tries_ == 1) syn_due_ = true;
+    // ends that: another SYN now will do, instead of one in a second. Once.
+    if (handshake_tries_ != 1 || syn_due_) return stack_.reply_reset(segment);
+    stack_.reply_reset_unlimited(segment);
+    syn_due_ = true;
     return;
   }
   if (segment.rst()) {

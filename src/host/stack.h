@@ -173,6 +173,8 @@ class Stack {
   /// Somebody could not write for want of them: event::kWritable for all when there are some.
   void retry_writers() { writers_wait_ = true; }
   void reply_reset(const Segment& segment);
+  /// For one that a connection answers once: whatever others have been answered.
+  void reply_reset_unlimited(const Segment& segment);
   void reset_peer(Connection& connection);
   void on_state_change(Connection& connection, State from, State to);
   void on_accepted(Connection& connection);

@@ -84,6 +84,10 @@ void Stack::reply_reset(const Segment& segment) {
     ++resources_.counters.resets_limited;
     return;
   }
+  reply_reset_unlimited(segment);
+}
+
+void Stack::reply_reset_unlimited(const Segment& segment) {
   port::TcpPacketSpec spec = answer_to(segment);
   // RFC 9293 §3.10.7.1
   if (segment.ack_flag()) {
