@@ -5,7 +5,8 @@
     198.18.1.13 b3         8081  HTTP behind a PROXY header
 
 Every answer says in X-Backend which one gave it. /64 /10k /1M are files of that size, the same on
-all; /name is the backend's name, /seen what it knows of the request and of its client."""
+all; /name is the backend's name, /seen what it knows of the request and of its client. What is PUT
+to /uploads/NAME is kept."""
 
 import os
 from pathlib import Path
@@ -39,7 +40,8 @@ class Backend:
     def __init__(self, lab: Lab, name: str, files: Path, scratch: Path, before=()):
         self.lab, self.name, self.before = lab, name, before
         self.root = scratch / name
-        self.root.mkdir()
+        self.uploads = self.root / "uploads"
+        self.uploads.mkdir(parents=True)
         self.host_name = f"{name}.example.org"
         self.certificate, key = make_certificate(self.root, self.host_name)
         four, six = address_of(name), f"[{address_of(name, 'ipv6')}]"
@@ -56,6 +58,7 @@ class Backend:
               location = /seen {{ return 200 "backend={name} uri=$request_uri host=$http_host \
 client=$remote_addr proxy=$proxy_protocol_addr xff=$http_x_forwarded_for connection=$connection\n"; }}
               location = /requests {{ stub_status; }}
+              location /uploads/ {{ root {self.root}; dav_methods PUT; }}
             }}"""
         self.process: Process | None = None
         self.start()

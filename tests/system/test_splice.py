@@ -1,0 +1,138 @@
+"""The life of splices: over a crash of the daemon, by the thousand, and where the kernel has no
+place for them."""
+
+import os
+
+import pytest
+from harness.lab import CLIENT_ADDRESS
+from harness.load import ab_failures
+from harness.scripted import wait_until
+from harness.splicing import Download, SplicingSwitch, assert_transfers
+
+MIB = 1 << 20
+SHORT_TIME_WAIT = "splice early; timeout_timewait 1s"
+
+
+@pytest.fixture(autouse=True)
+def backends_are_there(backends):
+    return backends
+
+
+@pytest.fixture
+def splicing(web_lab, binaries, tmp_path):
+    """Starts a switch. It may end in the test."""
+    started = []
+
+    def start(seat: str, **options) -> SplicingSwitch:
+        started.append(SplicingSwitch(web_lab, binaries, tmp_path, seat, **options))
+        return started[-1]
+
+    yield start
+    for switch in started:
+        assert not switch.process.running or switch.stop() == 0
+
+
+def assert_nothing_is_left(switch: SplicingSwitch, timeout: float = 10) -> None:
+    """Nothing of sessions that have ended: none in the switch, no connection, no rule."""
+    wait_until(lambda: switch.splices()["open"] == 0, timeout, "the end of all splices")
+    assert switch.sessions() == 0
+    wait_until(lambda: switch.show_json("tcp")["total"] == 0, timeout, "the end of connections")
+    if switch.seat != "user":
+        assert switch.rules() == 0
+
+
+# ---- kill -9 -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("size", [300 * MIB, pytest.param(1 << 30, marks=pytest.mark.soak)],
+                         ids=["300 MiB", "1 GiB"])
+def test_a_download_outlives_the_daemon_and_is_its_successors(web_lab, backends, splicing, traces,
+                                                              tmp_path, size):
+    backends.add_file("large", os.urandom(size))
+    switch = splicing("tc", body=SHORT_TIME_WAIT)
+
+    def only_session() -> dict:
+        [session] = switch.show_json("connections")["sessions"]
+        return session
+
+    download = Download(switch, "ipv4", backends.files / "large", tmp_path / "download.log",
+                        "--limit-rate", "100M")
+    wait_until(lambda: switch.show_json("connections")["sessions"]
+               and only_session()["seat"] == "tc", what="a splice")
+    wait_until(lambda: only_session()["bytes_to_client"] > size / 20, what="some bytes")
+    switch.process.popen.kill()
+    switch.process.wait()
+    assert switch.rules() == 2
+    switch.start()
+    session = only_session()
+    assert session["seat"] == "tc" and session["client"].startswith(CLIENT_ADDRESS["ipv4"])
+    assert size / 20 < session["bytes_to_client"] < size, "it is under way, and was counted"
+    wait_until(lambda: only_session()["bytes_to_client"] > session["bytes_to_client"],
+               what="more bytes")
+    download.assert_intact()
+    assert_nothing_is_left(switch)
+    assert switch.splices()["counters"]["adopted"] == 1
+    assert switch.stop() == 0
+    assert not switch.pins.exists()
+    traces.assert_none()
+
+
+# ---- short connections ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("seat", ["tc", "user"])
+@pytest.mark.parametrize(("count", "rounds"), [
+    (1700, 3), pytest.param(40_000, 5, marks=pytest.mark.soak)])
+def test_short_connections_leave_nothing_and_give_their_ports_back(web_lab, splicing, seat, count,
+                                                                   rounds):
+    """Each round needs nearly all ports."""
+    first = 10_000
+    switch = splicing(seat, body=SHORT_TIME_WAIT,
+                      more=f"local_ports {first} {first + count + 100}\n")
+    for done in range(1, rounds + 1):
+        outcome = ab_failures(web_lab, switch.url("ipv4", "/64"), count, 50)
+        assert outcome == {"complete": count, "failed": 0, "write": 0, "status": 0}
+        switch.assert_spliced(done * count)
+        assert_nothing_is_left(switch)
+
+
+# ---- no place in the kernel ----------------------------------------------------------------------
+
+HIDDEN = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/fs/bpf && exec "$@"', "sh"]
+
+
+def test_without_a_bpf_file_system_splices_are_in_the_process(backends, splicing, tmp_path):
+    switch = splicing("tc", before=HIDDEN)
+    interfaces = switch.show_json("stats")["interfaces"]
+    reason = "/sys/fs/bpf is not on a BPF file system"
+    assert len(interfaces) == 2
+    for row in interfaces:
+        assert (row["seat_asked"], row["seat"]) == ("tc", "user")
+        assert reason in row["seat_reason"]
+    assert switch.process.output.count("seat tc was asked for") == 2
+    assert reason in switch.process.output
+    switch.seat = "user"
+    assert_transfers(switch, backends, "ipv4", "1M", tmp_path)
+    switch.assert_spliced(2)
+
+
+@pytest.fixture
+def jumbo_frames(web_lab):
+    """Towards the client: of more than a page, which veth's XDP does not take."""
+
+    def set_mtu(mtu: int) -> None:
+        for end in ("client", "fairlead"):
+            web_lab.run(end, ["ip", "link", "set", end, "mtu", mtu])
+
+    set_mtu(9000)
+    yield
+    set_mtu(1500)
+
+
+@pytest.mark.usefixtures("jumbo_frames")
+def test_where_the_driver_can_not_the_kernels_generic_xdp_splices(backends, splicing, tmp_path):
+    switch = splicing("xdp")
+    [row] = [row for row in switch.show_json("stats")["interfaces"] if row["name"] == "fairlead"]
+    assert (row["seat"], row["seat_attached"]) == ("xdp", "generic")
+    assert "the driver's native xdp: " in row["seat_reason"]
+    assert f"{row['seat_reason']}; seat xdp was asked for" in switch.process.output
+    assert_transfers(switch, backends, "ipv4", "1M", tmp_path)
+    switch.assert_spliced(2)
