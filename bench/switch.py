@@ -4,7 +4,7 @@
     bench/switch.py [--binaries build/release] [--repetitions 5] [--quick] [--placement free|apart]
                     [--seat automatic|tc|xdp|user]
 
-    client: wrk ── veth ── fairlead: one of  Fairlead  :8080 … 8199 ── veth ── server1:
+    client: wrk ── veth ── fairlead: one of  Fairlead  :8080 … 8091 ── veth ── server1:
     (1 thread)             the proxies       HAProxy   :8181                   nginx ×3
                            (1 thread each)   nginx     :8282                   (1 worker each)
 

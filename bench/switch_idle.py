@@ -98,7 +98,7 @@ class Ghosts:
     process may have sockets. The switch has them until it stops."""
 
     SERVERS = [("198.18.1.2", 7000 + i) for i in range(5)]
-    PORTS = range(8100, 8200)
+    PORTS = range(8300, 8400)
     EACH = 1000  # of a client's ports, for each of ours
     TCP_REPAIR = 19
 
