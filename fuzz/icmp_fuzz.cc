@@ -15,6 +15,15 @@ void on_message(ByteSpan message) {
   fuzz::expect_within(quote, message);
   if (const auto ip = Ipv4View::checked_quote(quote)) fuzz::expect_within(ip->payload(), quote);
   if (const auto ip = Ipv6View::checked_quote(quote)) fuzz::expect_within(ip->payload(), quote);
+  for (const bool v4 : {false, true}) {
+    const auto error = TcpError::parse(message, v4);
+    if (!error) continue;
+    fuzz::expect_within(error->quote, message);
+    fuzz::expect_within(error->tcp, error->quote);
+    CHECK(error->tcp.size() >= 8);
+    CHECK(error->tuple.local.address.is_v4() == v4);
+    CHECK(error->path_mtu().value_or(kMinPathMtuV4) >= kMinPathMtuV4);
+  }
 }
 
 }  // namespace

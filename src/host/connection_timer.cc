@@ -4,6 +4,7 @@
 
 #include "host/connection.h"
 #include "host/stack.h"
+#include "wire/icmp.h"
 
 namespace fairlead::host {
 namespace {
@@ -115,7 +116,7 @@ void Connection::detect_black_hole(Time now) {
   bool v4 = tuple_.remote.address.is_v4();
   uint16_t mtu = stack_.paths().mtu(*path_, now);
   uint16_t next =
-      v4 ? (mtu > kBlackHoleMtuV4 ? kBlackHoleMtuV4 : kBlackHoleFloorV4) : PathCache::kMinMtuV6;
+      v4 ? (mtu > kBlackHoleMtuV4 ? kBlackHoleMtuV4 : kBlackHoleFloorV4) : wire::kMinPathMtuV6;
   if (mtu <= next) return;
   if (stack_.paths().learn_mtu(*path_, next, now)) {
     ++stack_.resources().counters.black_holes_detected;

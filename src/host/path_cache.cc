@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/icmp.h"
+
 namespace fairlead::host {
 
 PathCache::PathCache(port::Router& router, size_t capacity, SipKey secret, Counters& counters)
@@ -68,7 +70,7 @@ std::optional<uint16_t> PathCache::mtu(const IpAddress& remote, Time now) const 
 }
 
 bool PathCache::learn_mtu(PathEntry& entry, uint32_t mtu_value, Time now) {
-  uint32_t floor = entry.remote.is_v4() ? kMinMtuV4 : kMinMtuV6;
+  uint32_t floor = entry.remote.is_v4() ? wire::kMinPathMtuV4 : wire::kMinPathMtuV6;
   uint32_t value = std::max(mtu_value, floor);
   if (value >= mtu(entry, now)) return false;
   entry.learned_mtu = static_cast<uint16_t>(value);

@@ -36,8 +36,6 @@ struct PathEntry : ListHook<UnusedTag> {
 class PathCache {
  public:
   static constexpr Duration kLearnedMtuLifetime = minutes(10);
-  static constexpr uint16_t kMinMtuV4 = 552;   // Linux's floor; RFC 1191 §3 lets 68 be, an attack
-  static constexpr uint16_t kMinMtuV6 = 1280;  // RFC 8200 §5
 
   PathCache(port::Router& router, size_t capacity, SipKey secret, Counters& counters);
   ~PathCache();

@@ -3,7 +3,6 @@
 
 #include "host/stack.h"
 #include "wire/icmp.h"
-#include "wire/ipv6.h"
 
 namespace fairlead::host {
 
@@ -156,58 +155,31 @@ bool Stack::on_time_wait_segment(TimeWait& entry, const Segment& segment, Time n
 }
 
 void Stack::on_icmp(ByteSpan message, const Segment& carrier, Time now) {
-  auto icmp = wire::IcmpView::checked(message);
+  const bool v4 = carrier.tuple.local.address.is_v4();
+  const auto error = wire::TcpError::parse(message, v4);
   Counters& counters = resources_.counters;
-  FourTuple tuple;
-  ByteSpan quoted_tcp;
-  bool v4 = carrier.tuple.local.address.is_v4();
-  bool quote_ok = false;
-  if (icmp && v4) {
-    if (auto ip = wire::Ipv4View::checked_quote(icmp->quote())) {
-      tuple = {{ip->source(), 0}, {ip->destination(), 0}};
-      quoted_tcp = ip->payload();
-      // Only a packet's first fragment has ports where they are looked for.
-      bool first = (ip->header().fragment.value() & wire::Ipv4Header::kOffsetMask) == 0;
-      quote_ok = first && ip->header().protocol == wire::ip_protocol::kTcp;
-    }
-  } else if (icmp) {
-    if (auto ip = wire::Ipv6View::checked_quote(icmp->quote())) {
-      tuple = {{ip->source(), 0}, {ip->destination(), 0}};
-      quoted_tcp = ip->payload();
-      quote_ok = ip->protocol() == wire::ip_protocol::kTcp;
-    }
-  }
-  // The quote must hold ports and sequence number (RFC 792: 64 bits), and have been sent by us.
-  if (!quote_ok || quoted_tcp.size() < 8 || tuple.local.address != carrier.tuple.local.address) {
+  // The quoted packet must have been sent by us.
+  if (!error || error->tuple.local.address != carrier.tuple.local.address) {
     ++counters.drop_bad_icmp;
     return;
   }
-  auto be16 = [&](size_t at) {
-    return static_cast<uint16_t>(quoted_tcp[at] << 8 | quoted_tcp[at + 1]);
-  };
-  tuple.local.port = be16(0);
-  tuple.remote.port = be16(2);
-  SeqNum seq(uint32_t{be16(4)} << 16 | be16(6));
-  Connection* c = index_.find(tuple);
+  Connection* c = index_.find(error->tuple);
   // RFC 5927 §4.1: only an error about something in flight is believed.
-  if (c == nullptr || seq.before(c->sender_.vars().una) || !seq.before(c->sender_.vars().nxt)) {
+  if (c == nullptr || error->seq.before(c->sender_.vars().una) ||
+      !error->seq.before(c->sender_.vars().nxt)) {
     ++counters.drop_bad_icmp;
     return;
   }
-  const wire::IcmpHeader& h = icmp->header();
-  bool too_big = v4 ? h.type == wire::IcmpHeader::kUnreachable &&
-                          h.code == wire::IcmpHeader::kFragmentationNeeded
-                    : h.type == wire::IcmpHeader::kV6PacketTooBig;
-  if (too_big) {
-    uint32_t mtu = v4 ? h.next_hop_mtu() : h.v6_mtu();
-    if (!v4 && mtu < PathCache::kMinMtuV6) {  // RFC 8201 §4
+  if (error->kind == wire::TcpError::Kind::kTooBig) {
+    const std::optional<uint32_t> mtu = error->path_mtu();
+    if (!mtu) {
       ++counters.drop_bad_icmp;
       return;
     }
-    if (paths_.learn_mtu(*c->path_, mtu, now)) c->on_mtu_change(now);
-  } else if (h.type == (v4 ? wire::IcmpHeader::kUnreachable : wire::IcmpHeader::kV6Unreachable)) {
+    if (paths_.learn_mtu(*c->path_, *mtu, now)) c->on_mtu_change(now);
+  } else if (error->kind == wire::TcpError::Kind::kUnreachable) {
     constexpr uint8_t kPortUnreachableV4 = 3, kPortUnreachableV6 = 4;
-    bool port = h.code == (v4 ? kPortUnreachableV4 : kPortUnreachableV6);
+    const bool port = error->header.code == (v4 ? kPortUnreachableV4 : kPortUnreachableV6);
     c->on_icmp_error(port ? Errc::kConnectionRefused : Errc::kHostUnreachable, true);
   }
   update(*c);

@@ -7,6 +7,8 @@
 
 #include "base/bytes.h"
 #include "base/endian.h"
+#include "base/seq_num.h"
+#include "wire/address.h"
 
 namespace fairlead::wire {
 
@@ -43,6 +45,30 @@ class IcmpView {
  private:
   explicit IcmpView(ByteSpan message) : message_(message) {}
   ByteSpan message_;
+};
+
+/// The least path MTUs that are believed, bytes. RFC 1191 §3 lets 68 be, an attack: Linux's floor.
+inline constexpr uint16_t kMinPathMtuV4 = 552;
+inline constexpr uint16_t kMinPathMtuV6 = 1280;  // RFC 8200 §5
+
+/// An ICMP error about a TCP segment, as the segment's sender reads it.
+struct TcpError {
+  enum class Kind : uint8_t { kUnreachable, kTooBig, kTimeExceeded, kOther };
+
+  Kind kind = Kind::kOther;
+  IcmpHeader header;
+  FourTuple tuple;  // of the connection: local is where the segment came from
+  SeqNum seq;       // of the segment
+  ByteSpan quote;   // of its packet, from the IP header on
+  ByteSpan tcp;     // of the segment, within `quote`: 8 bytes at least
+
+  /// From a whole message of either family. nullopt: the quote is no TCP segment's, is a later
+  /// fragment's, or ends before its sequence number (RFC 792: 64 bits are there).
+  static std::optional<TcpError> parse(ByteSpan message, bool v4);
+
+  /// Of kTooBig: the largest packet to send from now on, never below the floor. nullopt: below what
+  /// any IPv6 link takes, to be ignored (RFC 8201 §4).
+  std::optional<uint32_t> path_mtu() const;
 };
 
 }  // namespace fairlead::wire
