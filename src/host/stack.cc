@@ -475,16 +475,6 @@ uint32_t Stack::timestamp_offset(const FourTuple& tuple) const {
   return static_cast<uint32_t>(siphash24(secrets_.timestamps, tuple));
 }
 
-bool Stack::RateLimit::allow(Time now, uint32_t per_second) {
-  if (now - window_start >= seconds(1)) {
-    window_start = now;
-    used = 0;
-  }
-  if (used >= per_second) return false;
-  ++used;
-  return true;
-}
-
 bool Stack::allow_challenge_ack() {
   bool allowed = challenge_acks_.allow(now_, config_.challenge_acks_per_second);
   if (!allowed) ++resources_.counters.challenge_acks_limited;

@@ -153,13 +153,6 @@ class Stack {
   /// Segments of splices, per burst.
   static constexpr size_t kMaxForwards = 1024;
 
-  /// So many per second; RFC 5961 §7.
-  struct RateLimit {
-    Time window_start{};
-    uint32_t used = 0;
-    bool allow(Time now, uint32_t per_second);
-  };
-
   // For Connection.
   Resources& resources() { return resources_; }
   const Resources& resources() const { return resources_; }
