@@ -32,12 +32,12 @@ struct RxPacket {
   RxBuffer** buffer = nullptr;  // whose bytes `frame` are, for take_buffer(); nullptr: not to take
 };
 
-/// A frame to send. header holds Ethernet, IP and TCP headers. The TCP (or ICMP) checksum field
-/// holds the folded pseudo-header sum when checksum_partial is set: the port hands that on to the
-/// interface (vnet_hdr NEEDS_CSUM) or completes it (complete_checksum()).
+/// A frame to send. header holds Ethernet, IP and TCP (or ICMP) headers. The TCP (or ICMP) checksum
+/// field holds the folded pseudo-header sum when checksum_partial is set: the port hands that on to
+/// the interface (vnet_hdr NEEDS_CSUM) or completes it (complete_checksum()).
 struct TxPacket {
-  /// Ethernet 14 + 802.1Q 4 + IPv6 40 + TCP 60, rounded up.
-  static constexpr size_t kMaxHeader = 128;
+  /// Ethernet 14 + 802.1Q 4 + IPv6 40 + ICMPv6 8 + a quoted packet's IPv6 40 + TCP 60, rounded up.
+  static constexpr size_t kMaxHeader = 176;
   /// 64 KiB in chunks of 4 KiB, which need not begin at a chunk's start.
   static constexpr size_t kMaxPayloadSpans = 18;
 

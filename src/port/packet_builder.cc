@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/check.h"
 #include "wire/checksum.h"
 #include "wire/ethernet.h"
 #include "wire/ipv6.h"
@@ -15,16 +16,27 @@ constexpr uint8_t kHopLimit = 64;  // RFC 1700
 
 }  // namespace
 
-void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
-  uint8_t* const start = packet.header.data();
-  bool v4 = spec.tuple.remote.address.is_v4();
-  size_t l4 =
-      sizeof(wire::EthernetHeader) + (v4 ? sizeof(wire::Ipv4Header) : sizeof(wire::Ipv6Header));
-  size_t options =
-      spec.options.emit(MutableByteSpan(packet.header).subspan(l4 + sizeof(wire::TcpHeader)));
-  size_t tcp_size = sizeof(wire::TcpHeader) + options;
-  auto l4_length = static_cast<uint32_t>(tcp_size + packet.payload_size);
+namespace {
 
+/// What IP and Ethernet need to know of a packet.
+struct IpSpec {
+  IpAddress source;
+  IpAddress destination;
+  MacAddress local_mac;
+  MacAddress next_hop;
+  uint8_t protocol;
+  uint8_t hop_limit;
+  wire::Ecn ecn;
+  uint32_t l4_length;  // header and payload
+};
+
+size_t l4_offset(bool v4) {
+  return sizeof(wire::EthernetHeader) + (v4 ? sizeof(wire::Ipv4Header) : sizeof(wire::Ipv6Header));
+}
+
+void write_ip(TxPacket& packet, const IpSpec& spec) {
+  uint8_t* const start = packet.header.data();
+  const bool v4 = spec.destination.is_v4();
   new (start) wire::EthernetHeader{spec.next_hop, spec.local_mac,
                                    Be16(v4 ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6)};
   uint8_t* ip = start + sizeof(wire::EthernetHeader);
@@ -32,20 +44,51 @@ void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
     // ID 0 with DF: an atomic datagram (RFC 6864 §4.1).
     auto* h = new (ip) wire::Ipv4Header;
     h->tos = static_cast<uint8_t>(spec.ecn);
-    h->total_length = static_cast<uint16_t>(sizeof(wire::Ipv4Header) + l4_length);
+    h->total_length = static_cast<uint16_t>(sizeof(wire::Ipv4Header) + spec.l4_length);
     h->fragment = wire::Ipv4Header::kDontFragment;
-    h->ttl = kHopLimit;
-    h->source = spec.tuple.local.address.v4_value();
-    h->destination = spec.tuple.remote.address.v4_value();
+    h->ttl = spec.hop_limit;
+    h->protocol = spec.protocol;
+    h->source = spec.source.v4_value();
+    h->destination = spec.destination.v4_value();
     h->checksum = checksum_finish(checksum_add(0, {ip, sizeof(wire::Ipv4Header)}));
   } else {
     auto* h = new (ip) wire::Ipv6Header;
     h->version_class_flow = 0x60000000u | uint32_t{static_cast<uint8_t>(spec.ecn)} << 20;
-    h->payload_length = static_cast<uint16_t>(l4_length);
-    h->hop_limit = kHopLimit;
-    h->source = spec.tuple.local.address.bytes();
-    h->destination = spec.tuple.remote.address.bytes();
+    h->payload_length = static_cast<uint16_t>(spec.l4_length);
+    h->next_header = spec.protocol;
+    h->hop_limit = spec.hop_limit;
+    h->source = spec.source.bytes();
+    h->destination = spec.destination.bytes();
   }
+  packet.l4_offset = static_cast<uint16_t>(l4_offset(v4));
+  packet.checksum_partial = true;
+  packet.ipv6 = !v4;
+}
+
+uint16_t pseudo_header(const IpSpec& spec) {
+  return checksum_fold(pseudo_header_sum({.source = spec.source,
+                                          .destination = spec.destination,
+                                          .protocol = spec.protocol,
+                                          .length = spec.l4_length}));
+}
+
+}  // namespace
+
+void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
+  uint8_t* const start = packet.header.data();
+  const size_t l4 = l4_offset(spec.tuple.remote.address.is_v4());
+  size_t options =
+      spec.options.emit(MutableByteSpan(packet.header).subspan(l4 + sizeof(wire::TcpHeader)));
+  size_t tcp_size = sizeof(wire::TcpHeader) + options;
+  const IpSpec ip{.source = spec.tuple.local.address,
+                  .destination = spec.tuple.remote.address,
+                  .local_mac = spec.local_mac,
+                  .next_hop = spec.next_hop,
+                  .protocol = wire::ip_protocol::kTcp,
+                  .hop_limit = kHopLimit,
+                  .ecn = spec.ecn,
+                  .l4_length = static_cast<uint32_t>(tcp_size + packet.payload_size)};
+  write_ip(packet, ip);
   auto* tcp = new (start + l4) wire::TcpHeader;
   tcp->source_port = spec.tuple.local.port;
   tcp->destination_port = spec.tuple.remote.port;
@@ -54,15 +97,38 @@ void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
   tcp->data_offset = static_cast<uint8_t>(tcp_size / 4 << 4);
   tcp->flags = spec.flags;
   tcp->window = spec.window;
-  tcp->checksum = checksum_fold(pseudo_header_sum({.source = spec.tuple.local.address,
-                                                   .destination = spec.tuple.remote.address,
-                                                   .protocol = wire::ip_protocol::kTcp,
-                                                   .length = l4_length}));
+  tcp->checksum = pseudo_header(ip);
   packet.header_size = static_cast<uint16_t>(l4 + tcp_size);
-  packet.l4_offset = static_cast<uint16_t>(l4);
-  packet.checksum_partial = true;
-  packet.ipv6 = !v4;
   packet.port_index = spec.port_index;
+}
+
+void build_icmp_error(TxPacket& packet, const IcmpErrorSpec& spec) {
+  CHECK(spec.quoted_headers.size() <= kMaxQuotedHeaders);
+  const bool v4 = spec.destination.is_v4();
+  const size_t l4 = l4_offset(v4);
+  const size_t headers = sizeof(wire::IcmpHeader) + spec.quoted_headers.size();
+  const size_t longest = (v4 ? 576 : 1280) - (l4 - sizeof(wire::EthernetHeader)) - headers;
+  const ByteSpan rest = spec.quoted_rest.first(std::min(spec.quoted_rest.size(), longest));
+  if (!rest.empty()) {
+    packet.payload[0] = rest;
+    packet.payload_count = 1;
+    packet.payload_size = static_cast<uint32_t>(rest.size());
+  }
+  const IpSpec ip{.source = spec.source,
+                  .destination = spec.destination,
+                  .local_mac = spec.local_mac,
+                  .next_hop = spec.next_hop,
+                  .protocol = v4 ? wire::ip_protocol::kIcmp : wire::ip_protocol::kIcmpv6,
+                  .hop_limit = spec.hop_limit,
+                  .ecn = wire::Ecn::kNotCapable,
+                  .l4_length = static_cast<uint32_t>(headers + rest.size())};
+  write_ip(packet, ip);
+  auto* icmp = new (packet.header.data() + l4) wire::IcmpHeader(spec.header);
+  icmp->checksum = v4 ? uint16_t{0} : pseudo_header(ip);
+  std::ranges::copy(spec.quoted_headers, packet.header.begin() + l4 + sizeof(wire::IcmpHeader));
+  packet.header_size = static_cast<uint16_t>(l4 + headers);
+  packet.port_index = spec.port_index;
+  complete_checksum(packet);
 }
 
 namespace {

@@ -1,4 +1,4 @@
-// Writes Ethernet, IP and TCP headers into a TxPacket: the one place that does.
+// Writes Ethernet, IP, TCP and ICMP headers into a TxPacket: the one place that does.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include "base/seq_num.h"
 #include "port/packet.h"
 #include "wire/address.h"
+#include "wire/icmp.h"
 #include "wire/ipv4.h"
 #include "wire/tcp_options.h"
 
@@ -32,6 +33,23 @@ struct TcpPacketSpec {
   wire::TcpOptions options;
 };
 
+/// An ICMP or ICMPv6 error, whichever the addresses' family has.
+struct IcmpErrorSpec {
+  IpAddress source;
+  IpAddress destination;  // same family
+  MacAddress local_mac;
+  MacAddress next_hop;
+  uint8_t port_index = 0;
+  uint8_t hop_limit = 64;
+  wire::IcmpHeader header;  // the checksum is computed
+  // The packet that the error is about: what is copied, at most kMaxQuotedHeaders bytes, and what
+  // follows it, referred to.
+  ByteSpan quoted_headers;
+  ByteSpan quoted_rest;
+};
+/// An IPv6 header and the longest TCP header.
+inline constexpr size_t kMaxQuotedHeaders = 40 + 60;
+
 /// What to change in a finished packet.
 struct PacketPatch {
   uint32_t skip_payload = 0;  // bytes to leave out at the front
@@ -41,6 +59,10 @@ struct PacketPatch {
 /// Fills headers for the payload already in `packet` (payload_size, gso_size). The IP checksum is
 /// complete, the TCP checksum partial (pseudo-header sum), DF is set on IPv4.
 void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec);
+
+/// Writes the whole packet, all checksums complete. The quote's end is left out where the packet
+/// would be longer than 576 bytes (RFC 1812 §4.3.2.3) or, IPv6, 1280 (RFC 4443 §2.4).
+void build_icmp_error(TxPacket& packet, const IcmpErrorSpec& spec);
 
 /// Changes a packet with one payload span and headers without IP options or extensions. The TCP
 /// checksum is partial afterwards, as if the packet had been built anew: only for packets whose
