@@ -1,10 +1,12 @@
 // The splice rule: any packet under any rule. Nothing is read or written beyond the packet; one
-// that is not for translating stays as it is; verdict and bytes are the naive translator's.
+// that is not for translating stays as it is; verdict and bytes are the naive translator's; and the
+// start of what was made of it, quoted, is turned back.
 //
 // The input, 26 bytes and a packet:
 //
 //     choices   offsets (4 × 4)   scales (4)   MTU (2)   gso_size (2)   padding   IP packet ...
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 
@@ -47,6 +49,7 @@ struct Exact {
     std::ranges::copy(from, bytes.get());
   }
   MutableByteSpan span() { return {bytes.get(), size}; }
+  ByteSpan view() const { return {bytes.get(), size}; }
 
   size_t size;
   std::unique_ptr<uint8_t[]> bytes;
@@ -76,6 +79,29 @@ void give_tuple(MutableByteSpan packet, const FourTuple& tuple) {
   test::write16(packet, tcp + 2, tuple.local.port);
 }
 
+/// What the sender sent, read back from any part of what was made of it, and from any bytes.
+void on_quotes(const SplicePair& pair, bool from_client, ByteSpan sent, ByteSpan made) {
+  const SpliceRecords records = records_of(pair);
+  const fl_splice_rule& rule = from_client ? records.from_client.rule : records.from_server.rule;
+  const FourTuple& tuple = from_client ? pair.client : pair.server;
+  const size_t ip_size = sent[0] >> 4 == 6 ? 40 : 20;
+  const size_t header_size = ip_size + static_cast<size_t>(sent[ip_size + 12] >> 4) * 4;
+  for (size_t size = 0; size <= std::min<size_t>(made.size(), 110); ++size) {
+    const Exact quote(made.first(size));
+    Exact headers(quote.view().first(std::min(size, ip_size + 60)));
+    const size_t written = untranslate(tuple, rule, quote.view(), headers.span());
+    CHECK(written == (size < ip_size + 8 ? 0 : headers.size));
+    if (written == 0) continue;
+    const auto same = [&](size_t from, size_t to) {
+      return std::ranges::equal(headers.span().subspan(from, to - from),
+                                sent.subspan(from, to - from));
+    };
+    CHECK(same(ip_size == 20 ? 12 : 8, ip_size + 8));                    // addresses, ports, SEQ
+    if (written >= header_size) CHECK(same(ip_size + 8, ip_size + 14));  // ACK, flags
+    if (written >= header_size) CHECK(same(ip_size + 18, header_size));  // options
+  }
+}
+
 fl_splice_verdict judge_loaded(SpliceRecord record, ByteSpan packet, uint32_t gso_size) {
   const uint16_t ether_type = !packet.empty() && packet[0] >> 4 == 6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP;
   fl_packet parsed;
@@ -90,6 +116,8 @@ void on_any_rule(ByteSpan input) {
   std::memcpy(&rule, input.data(), sizeof rule);
   Exact packet(input.subspan(kPrefix));
   translate(rule, packet.span(), {.size = static_cast<uint32_t>(packet.size)});
+  std::array<uint8_t, 100> headers;
+  untranslate(tuple_of(fl_splice_key{}), rule, packet.view(), headers);
 }
 
 void on_pair(ByteSpan input) {
@@ -132,6 +160,9 @@ void on_pair(ByteSpan input) {
     CHECK(std::ranges::equal(packet.span(), ByteSpan(before.bytes.get(), before.size)));
   }
   if (right) CHECK(std::ranges::equal(packet.span(), naive.packet));
+  if (outcome.verdict == FL_SPLICE_TRANSLATED) {
+    on_quotes(pair, from_client, before.view(), packet.view());
+  }
 }
 
 }  // namespace

@@ -255,7 +255,9 @@ void Splicing::pass_on(Side& from, const Segment& segment, const port::RxPacket&
   port::TxPacket* out = stack_.append_forward();
   if (out == nullptr) return;
   nic::Splice::Direction& direction = direction_from(from);
-  if (!stack_.splices().translate(direction, packet, now, *out)) return stack_.drop_forward();
+  const nic::SpliceTable::Made made = stack_.splices().translate(direction, packet, now, *out);
+  if (made == nic::SpliceTable::Made::kNothing) return stack_.drop_forward();
+  if (made == nic::SpliceTable::Made::kAnswer) return;
   const bool trims = old > 0 && !segment.syn() && !segment.rst();
   if (trims || !passes_ack) {
     port::PacketPatch patch;

@@ -210,7 +210,7 @@ class Stack {
   // stack_input.cc
   bool on_splice_packet(const port::RxPacket& packet);
   void on_tcp(Segment& segment, const port::RxPacket& packet, Time now);
-  void on_icmp(ByteSpan message, const Segment& carrier, Time now);
+  void on_icmp(ByteSpan message, const Segment& carrier, const port::RxPacket& packet, Time now);
   Listener* find_listener(const Endpoint& local) const;
   void on_listener_segment(Listener& listener, const Segment& segment, Time now,
                            std::optional<SeqNum> isn_above);

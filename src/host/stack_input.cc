@@ -15,7 +15,7 @@ void Stack::on_packet(const port::RxPacket& packet, Time now) {
     case FrameKind::kTcp:
       return on_tcp(segment, packet, now_);
     case FrameKind::kIcmp:
-      return on_icmp(icmp, segment, now_);
+      return on_icmp(icmp, segment, packet, now_);
     case FrameKind::kDropped:
       return;
   }
@@ -154,13 +154,19 @@ bool Stack::on_time_wait_segment(TimeWait& entry, const Segment& segment, Time n
   return true;
 }
 
-void Stack::on_icmp(ByteSpan message, const Segment& carrier, Time now) {
+void Stack::on_icmp(ByteSpan message, const Segment& carrier, const port::RxPacket& packet,
+                    Time now) {
   const bool v4 = carrier.tuple.local.address.is_v4();
   const auto error = wire::TcpError::parse(message, v4);
   Counters& counters = resources_.counters;
   // The quoted packet must have been sent by us.
   if (!error || error->tuple.local.address != carrier.tuple.local.address) {
     ++counters.drop_bad_icmp;
+    return;
+  }
+  if (splices_.find(error->tuple) != nullptr) {
+    port::TxPacket* out = append_forward();
+    if (out != nullptr && !splices_.translate_error(*error, packet, *out)) drop_forward();
     return;
   }
   Connection* c = index_.find(error->tuple);

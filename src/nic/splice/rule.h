@@ -106,4 +106,12 @@ struct SpliceOutcome {
 SpliceOutcome translate(const fl_splice_rule& rule, MutableByteSpan headers,
                         const SplicePacket& packet);
 
+/// The other way, for the packet that an ICMP error quotes: writes to `headers` the IP and TCP
+/// headers, as far as they are quoted, of what `rule` made it of, which had arrived as `tuple`. A
+/// quote that ends within the headers is turned back as far as whole fields go; TTL stays what the
+/// reporter saw. Returns how many bytes that are, at most 100 (`headers` has room for them); 0: not
+/// a packet that the rule has made. Any bytes are allowed.
+size_t untranslate(const FourTuple& tuple, const fl_splice_rule& rule, ByteSpan quote,
+                   MutableByteSpan headers);
+
 }  // namespace fairlead::nic

@@ -45,6 +45,7 @@ std::string_view splice_seat_name(SpliceSeat seat) {
 namespace {
 
 constexpr size_t kEthernet = 14;
+constexpr size_t kMaxHeaders = FL_IPV6_HEADER + FL_TCP_HEADER + FL_MAX_OPTIONS;
 
 /// The IP packet in a frame.
 ByteSpan ip_of(ByteSpan frame) {
@@ -181,7 +182,7 @@ SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time n
   }
   // The end must be seen where the rest of it will be.
   if ((flags & (FL_TCP_FIN | FL_TCP_RST)) != 0 && !splice.split) surface(splice);
-  if (!translate(*direction, packet, now, out)) return Outcome::kDropped;
+  if (translate(*direction, packet, now, out) == Made::kNothing) return Outcome::kDropped;
   if (splice.state() != 0) {
     note_end(splice, now);
   } else {
@@ -210,11 +211,11 @@ bool SpliceTable::find_way(Direction& direction) {
   return true;
 }
 
-bool SpliceTable::translate(Direction& direction, const port::RxPacket& packet, Time now,
-                            port::TxPacket& out) {
+SpliceTable::Made SpliceTable::translate(Direction& direction, const port::RxPacket& packet,
+                                         Time now, port::TxPacket& out) {
   const ByteSpan ip = ip_of(packet.frame);
-  const size_t copied = std::min(ip.size(), out.header.size() - kEthernet);
-  if (!find_way(direction)) return ++counters_.drop_no_path, false;
+  const size_t copied = std::min(ip.size(), kMaxHeaders);
+  if (!find_way(direction)) return ++counters_.drop_no_path, Made::kNothing;
   const MutableByteSpan headers = MutableByteSpan(out.header).subspan(kEthernet, copied);
   std::ranges::copy(ip.first(copied), headers.begin());
   const bool partial = packet.checksum == port::ChecksumState::kPartial || packet.gso_size > 0;
@@ -223,11 +224,10 @@ bool SpliceTable::translate(Direction& direction, const port::RxPacket& packet, 
                                                 .gso_size = packet.gso_size,
                                                 .checksum_partial = partial});
   if (outcome.verdict == FL_SPLICE_UP_SYN) return answer_syn(direction, packet, out);
+  if (outcome.verdict == FL_SPLICE_UP_TOO_BIG) return answer_too_big(direction, packet, now, out);
   if (outcome.verdict != FL_SPLICE_TRANSLATED) {
-    ++(outcome.verdict == FL_SPLICE_DROP_TTL     ? counters_.drop_ttl
-       : outcome.verdict == FL_SPLICE_UP_TOO_BIG ? counters_.too_big_answered
-                                                 : counters_.drop_malformed);
-    return false;
+    ++(outcome.verdict == FL_SPLICE_DROP_TTL ? counters_.drop_ttl : counters_.drop_malformed);
+    return Made::kNothing;
   }
   const size_t ip_header = ip[0] >> 4 == 6 ? FL_IPV6_HEADER : FL_IPV4_HEADER;
   const uint8_t* tcp = headers.data() + ip_header;
@@ -251,19 +251,19 @@ bool SpliceTable::translate(Direction& direction, const port::RxPacket& packet, 
   if (fl_splice_count(&direction.rule, &outcome.segment, nanoseconds(now))) {
     fl_splice_track(&direction.rule, &direction.splice->other(direction).rule, &outcome.segment);
   }
-  return true;
+  return Made::kPacket;
 }
 
 // A SYN-ACK comes again when the ACK that answered it was lost. A SYN comes from an end that has
 // forgotten the connection: the ACK makes it say so, by a RST that the other end believes (RFC 9293
 // §3.5.1, RFC 5961 §4.2).
-bool SpliceTable::answer_syn(Direction& direction, const port::RxPacket& packet,
-                             port::TxPacket& out) {
+SpliceTable::Made SpliceTable::answer_syn(Direction& direction, const port::RxPacket& packet,
+                                          port::TxPacket& out) {
   const auto frame = wire::EthernetView::checked(packet.frame);
   const ByteSpan ip = ip_of(packet.frame);
   const auto tcp = wire::TcpView::checked(
       ip.subspan(ip[0] >> 4 == 6 ? sizeof(wire::Ipv6Header) : sizeof(wire::Ipv4Header)));
-  if (!frame || !tcp) return ++counters_.drop_malformed, false;
+  if (!frame || !tcp) return ++counters_.drop_malformed, Made::kNothing;
   port::TcpPacketSpec spec;
   spec.tuple = direction.tuple;
   spec.local_mac = frame->destination();
@@ -289,7 +289,7 @@ bool SpliceTable::answer_syn(Direction& direction, const port::RxPacket& packet,
   }
   port::build_tcp_packet(out, spec);
   ++counters_.syns_answered;
-  return true;
+  return Made::kAnswer;
 }
 
 // ---- the end ----

@@ -26,11 +26,13 @@
 
 #include "base/hash_index.h"
 #include "base/object_pool.h"
+#include "base/rate_limit.h"
 #include "nic/splice/kernel_seat.h"
 #include "nic/splice/splice.h"
 #include "port/packet.h"
 #include "port/packet_builder.h"
 #include "port/path.h"
+#include "wire/icmp.h"
 
 namespace fairlead::nic {
 
@@ -38,16 +40,18 @@ struct SpliceCounters {
   uint64_t opened = 0;
   uint64_t adopted = 0;  // found in the kernel's table after a restart
   uint64_t ended = 0;
-  uint64_t sunk = 0;           // went down to the kernel's seat
-  uint64_t sink_refused = 0;   // the kernel's table was full; it stays here
-  uint64_t adopt_refused = 0;  // found, but max_splices reached: ended
-  uint64_t rewired = 0;        // given another way out
-  uint64_t translated = 0;     // packets, here
-  uint64_t icmp_translated = 0;
+  uint64_t sunk = 0;              // went down to the kernel's seat
+  uint64_t sink_refused = 0;      // the kernel's table was full; it stays here
+  uint64_t adopt_refused = 0;     // found, but max_splices reached: ended
+  uint64_t rewired = 0;           // given another way out
+  uint64_t translated = 0;        // packets, here
+  uint64_t icmp_translated = 0;   // errors, handed on to the end they are for
   uint64_t syns_answered = 0;     // to ends that have forgotten, or have not heard our ACK
   uint64_t too_big_answered = 0;  // "packet too big" sent
+  uint64_t too_big_limited = 0;   // not sent: kTooBigPerSecond
   uint64_t drop_malformed = 0;
   uint64_t drop_unsupported = 0;  // IP options, extension headers, fragments
+  uint64_t drop_bad_icmp = 0;     // errors about nothing in flight, or of no use
   uint64_t drop_ttl = 0;
   uint64_t drop_no_path = 0;
   uint64_t over_recycled = 0;   // ended early: max_over reached
@@ -68,8 +72,10 @@ struct SpliceCounters {
     handle(std::string_view("icmp_translated"), icmp_translated);
     handle(std::string_view("syns_answered"), syns_answered);
     handle(std::string_view("too_big_answered"), too_big_answered);
+    handle(std::string_view("too_big_limited"), too_big_limited);
     handle(std::string_view("drop_malformed"), drop_malformed);
     handle(std::string_view("drop_unsupported"), drop_unsupported);
+    handle(std::string_view("drop_bad_icmp"), drop_bad_icmp);
     handle(std::string_view("drop_ttl"), drop_ttl);
     handle(std::string_view("drop_no_path"), drop_no_path);
     handle(std::string_view("over_recycled"), over_recycled);
@@ -151,9 +157,18 @@ class SpliceTable {
   Outcome on_packet(const port::RxPacket& packet, Time now, port::TxPacket& out);
   /// It is a splice's.
   bool owns(const port::RxPacket& packet) const;
-  /// Makes of a packet of `direction` what is sent on. False: nothing, and the reason is counted.
-  bool translate(Splice::Direction& direction, const port::RxPacket& packet, Time now,
+  enum class Made : uint8_t {
+    kNothing,  // the reason is counted
+    kPacket,   // what is sent on
+    kAnswer,   // to whom the packet came from
+  };
+  /// What is to be sent because of a packet of `direction`; it refers to the packet's bytes.
+  Made translate(Splice::Direction& direction, const port::RxPacket& packet, Time now,
                  port::TxPacket& out);
+  /// Makes of `packet`, an intact ICMP error whose `error.tuple` a direction has, what is sent to
+  /// the end whose packet it is about. False: nothing, and the reason is counted.
+  bool translate_error(const wire::TcpError& error, const port::RxPacket& packet,
+                       port::TxPacket& out);
   /// Takes note of what the kernel's program has told of a rule of ours.
   void on_event(const fl_splice_event& event, Time now);
 
@@ -174,11 +189,15 @@ class SpliceTable {
  private:
   /// Ways looked up in one on_timer(): some 50 us.
   static constexpr size_t kRefreshStep = 256;
+  /// As many as the host stack sends RSTs by default (StackConfig::resets_per_second).
+  static constexpr uint32_t kTooBigPerSecond = 1000;
   using Direction = Splice::Direction;
   static const FourTuple& key_of(const Direction& d) { return d.tuple; }
 
   bool find_way(Direction& direction);
-  bool answer_syn(Direction& direction, const port::RxPacket& packet, port::TxPacket& out);
+  Made answer_syn(Direction& direction, const port::RxPacket& packet, port::TxPacket& out);
+  Made answer_too_big(const Direction& direction, const port::RxPacket& packet, Time now,
+                      port::TxPacket& out);
   void sink_if_due(Splice& splice);
   void rewire(Splice& splice);
   void refresh_ways();
@@ -212,6 +231,7 @@ class SpliceTable {
   size_t over_count_ = 0;
   TimerWheel timers_;
   std::vector<port::TcpPacketSpec> idle_resets_;
+  RateLimit too_big_;
   SpliceCounters counters_;
 };
 
