@@ -9,6 +9,10 @@
 #  └───────────────────┘       │          2001:db8:1::1  │        └───────────────────┘
 #                              └─────────────────────────┘         P-server2: 198.18.2.2 …
 #
+# With --beyond, the client is a router, too, and one more hop away there is:
+#
+#   namespace P-beyond: beyond 198.18.100.2/24, 2001:db8:100::2/64, behind 198.18.100.1 of P-client
+#
 # P is the prefix: labs with different prefixes stand side by side, with the same addresses.
 # P-fairlead routes between the others, so that "no proxy at all" can be measured, too. Addresses are
 # those set aside for benchmarks (RFC 2544: 198.18.0.0/15) and documentation (RFC 3849); nothing
@@ -29,7 +33,7 @@ readonly allowed_cc=/proc/sys/net/ipv4/tcp_allowed_congestion_control
 usage() {
   cat <<'USAGE'
 usage: lab.sh up     [--prefix P] [--servers N] [--addresses N] [--offloads on|off]
-                     [--mtu END=BYTES]... [--rps END=MASK]...
+                     [--mtu END=BYTES]... [--rps END=MASK]... [--beyond]
        lab.sh down   [--prefix P]
        lab.sh status [--prefix P]
        lab.sh exec   [--prefix P] HOST COMMAND...
@@ -37,8 +41,9 @@ usage: lab.sh up     [--prefix P] [--servers N] [--addresses N] [--offloads on|o
   P      names the lab (default fl); lower-case letters, digits, at most 8
   END    an interface: client, fairlead (towards the client), serverN (of P-fairlead, towards server
          N) or server (of every server)
-  HOST   client, fairlead, server1 ...
+  HOST   client, fairlead, server1 ... beyond
   --addresses N  of every server host: N more, 198.18.S.11 and up, for as many servers on it
+  --beyond       a host behind the client, which is its router
   MASK   processors that do the receive work, hexadecimal (Documentation/networking/scaling.rst)
 USAGE
 }
@@ -108,19 +113,23 @@ make_namespace() {
     net.ipv4.tcp_max_syn_backlog=8192 net.core.somaxconn=8192
 }
 
-# join HOST INTERFACE to P-fairlead INTERFACE over network number N (198.18.N.0/24, 2001:db8:N::/64)
+let_forward() {
+  ip netns exec "$prefix-$1" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+}
+
+# join HOST INTERFACE to ROUTER INTERFACE over network number N (198.18.N.0/24, 2001:db8:N::/64)
 join() {
-  local host=$prefix-$1 end=$2 router=$prefix-fairlead router_end=$3 n=$4 name link last i
+  local host=$prefix-$1 end=$2 router=$prefix-$3 router_end=$4 n=$5 name link last i
   ip link add "$end" netns "$host" address "$(printf '02:fa:1d:00:%02x:02' "$n")" type veth \
     peer name "$router_end" netns "$router" address "$(printf '02:fa:1d:00:%02x:01' "$n")"
   for name in "$router:$router_end:1" "$host:$end:2"; do
     IFS=: read -r name link last <<<"$name"
     ip -n "$name" addr add "198.18.$n.$last/24" dev "$link"
     ip -n "$name" addr add "2001:db8:$n::$last/64" dev "$link" nodad
-    set_interface "$name" "$link" "$(if [ "$last" = 2 ]; then echo "$5"; else echo "$router_end"; fi)"
+    set_interface "$name" "$link" "$(if [ "$last" = 2 ]; then echo "$6"; else echo "$router_end"; fi)"
     ip -n "$name" link set "$link" up
   done
-  for ((i = 1; n > 0 && i <= addresses; ++i)); do
+  for ((i = 1; n > 0 && n < 100 && i <= addresses; ++i)); do
     ip -n "$host" addr add "198.18.$n.$((10 + i))/24" dev "$end"
     ip -n "$host" addr add "2001:db8:$n::$((10 + i))/64" dev "$end" nodad
   done
@@ -158,12 +167,19 @@ up() {
   allow_cubic
   make_namespace client
   make_namespace fairlead
-  ip netns exec "$prefix-fairlead" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-  join client client fairlead 0 client
+  let_forward fairlead
+  join client client fairlead fairlead 0 client
   for ((i = 1; i <= servers; ++i)); do
     make_namespace "server$i"
-    join "server$i" server "server$i" "$i" server
+    join "server$i" server fairlead "server$i" "$i" server
   done
+  if [ "$beyond" = yes ]; then
+    make_namespace beyond
+    let_forward client
+    join beyond beyond client beyond 100 beyond
+    ip -n "$prefix-fairlead" route add 198.18.100.0/24 via 198.18.0.2
+    ip -n "$prefix-fairlead" -6 route add 2001:db8:100::/64 via 2001:db8:0::2
+  fi
   restore_allowed_cc
   trap - EXIT
 }
@@ -196,7 +212,7 @@ run_inside() {
 
 # ---- the command line ----------------------------------------------------------------------------
 
-prefix=fl servers=1 addresses=0 offloads=on
+prefix=fl servers=1 addresses=0 offloads=on beyond=no
 declare -A mtu=() rps=()
 
 need_pair() { [[ $2 =~ ^(client|fairlead|server[0-9]*)=$3$ ]] || die 2 "$1 needs END=VALUE, found '$2'"; }
@@ -206,6 +222,11 @@ command=${1-}
 while [ $# -gt 0 ]; do
   case $1 in
     --prefix | --servers | --addresses | --offloads | --mtu | --rps) [ $# -ge 2 ] || die 2 "$1 needs a value" ;;
+    --beyond)
+      beyond=yes
+      shift
+      continue
+      ;;
     -*) die 2 "unknown option $1; 'lab.sh help' lists them" ;;
     *) break ;;
   esac

@@ -56,6 +56,14 @@ def test_every_host_reaches_every_other():
     lab_sh("exec", "server1", "ping", "-c1", "-W2", "2001:db8:2::2")
 
 
+def test_there_can_be_a_host_behind_the_client():
+    lab_sh("up", "--beyond")
+    assert f"{PREFIX}-beyond" in of_lab()
+    for target in ("198.18.0.1", "198.18.1.2", "2001:db8::1", "2001:db8:1::2"):
+        lab_sh("exec", "beyond", "ping", "-c1", "-W2", target)
+    lab_sh("exec", "server1", "ping", "-c1", "-W2", "198.18.100.2")
+
+
 def test_a_server_host_can_have_addresses_for_several_servers():
     lab_sh("up", "--addresses", "3")
     for target in ("198.18.1.11", "198.18.1.13", "2001:db8:1::13"):
