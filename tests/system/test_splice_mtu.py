@@ -103,3 +103,28 @@ def test_a_narrower_way_out_is_told_to_the_client(spliced, switch, narrow):
     spliced.send(os.urandom(SIZE))
     assert read_response(spliced)[0] in (200, 405)
     assert splices(switch)["too_big_answered"] > 0
+
+
+def test_without_a_process_nobody_resets_who_sends_too_much(spliced, backend, switch, narrow,
+                                                            beyond_lab):
+    if switch.seat == "user":
+        pytest.skip("no process, no splice")
+    narrow("fairlead", "fairlead")
+    assert_comes_through(spliced, backend)  # and the kernel's program knows the way
+    switch.ask("stop", "--keep")
+    assert switch.process.wait() == 0
+    for flush in (["ip", "route", "flush", "cache"], ["ip", "-6", "route", "flush", "cache"]):
+        beyond_lab.run("server1", flush)
+    resets = beyond_lab.tcp_counter("fairlead", "OutRsts")
+    spliced.send(request("/big"))
+    spliced.raw.settimeout(1)
+    with pytest.raises(TimeoutError):
+        while spliced.receive():
+            pass
+        raise AssertionError("the connection has ended")
+    assert beyond_lab.tcp_counter("fairlead", "OutRsts") == resets
+    switch.start()
+    spliced.raw.settimeout(20)
+    status, _, body = read_response(spliced)
+    assert status == 200
+    assert body == (backend.files / "big").read_bytes()

@@ -11,9 +11,9 @@
  * kernel will complete stay to be completed. The XDP program takes the common packet earlier, and
  * leaves everything else, an unresolved neighbour included, to the tc program behind it.
  *
- * Whatever has no rule, or has one but is not for translating, goes on to the next program as if we
- * were not there. The packet socket's filter (steering.bpf.c) rejects exactly what is translated or
- * dropped here.
+ * Whatever has no rule, and a SYN or ICMP error that has one, goes on to the next program as if we were
+ * not there. The packet socket's filter (steering.bpf.c) rejects what is translated, and of what is
+ * dropped here all but fl_splice_goes_up().
  *
  * Maps are made and filled by user space; `rules` is pinned and never evicts: a rule is a live
  * connection.
@@ -278,7 +278,7 @@ int fl_splice_ingress(struct __sk_buff *skb)
 	if (verdict == FL_SPLICE_TRANSLATED)
 		return TC_ACT_REDIRECT;
 	/* UNSPEC: on to the next program, as if we were not there. */
-	return fl_splice_goes_up(verdict) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+	return fl_splice_hidden_from_kernel(verdict) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 /*

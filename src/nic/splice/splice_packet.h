@@ -209,3 +209,11 @@ FL_INLINE int fl_splice_goes_up(enum fl_splice_verdict verdict)
 	       verdict == FL_SPLICE_UP_OPTIONS || verdict == FL_SPLICE_UP_TOO_BIG ||
 	       verdict == FL_SPLICE_UP_ICMP;
 }
+
+/* The tc program keeps it from the kernel, whose answer to a segment of no connection of its own is a
+ * RST. What goes up all the same is in the packet socket already, if there is a process. */
+FL_INLINE int fl_splice_hidden_from_kernel(enum fl_splice_verdict verdict)
+{
+	return !fl_splice_goes_up(verdict) || verdict == FL_SPLICE_UP_OPTIONS ||
+	       verdict == FL_SPLICE_UP_TOO_BIG;
+}
