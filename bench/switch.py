@@ -177,6 +177,7 @@ def run_in_lab(options, scratch: Path) -> None:
         # Two may run at a time.
         lab = Lab(f"bs{os.getpid() % 100_000}", "on", "--addresses", "3")
         stack.callback(lab.down)
+        Ghosts.keep_ports_from_kernel(lab)
         backends = Backends(lab, scratch, options.others)
         stack.callback(backends.stop)
         config = (virtual_server()

@@ -41,7 +41,11 @@ class IdleClients:
         self.clients = connect_many(lab, port, count, address)
         for client in self.clients:
             client.send(request("/64"))
-            assert read_response(client)[0] == 200
+            try:
+                status = read_response(client)[0]
+            except TimeoutError as error:
+                raise TimeoutError(f"{address} port {port}: no answer") from error
+            assert status == 200, (address, port, status)
         time.sleep(1)
 
     def __enter__(self):
@@ -99,6 +103,7 @@ class Ghosts:
 
     SERVERS = [("198.18.1.2", 7000 + i) for i in range(5)]
     PORTS = range(8300, 8400)
+    LOCAL_PORTS = (10_000, 31_999)
     EACH = 1000  # of a client's ports, for each of ours
     TCP_REPAIR = 19
 
@@ -110,17 +115,25 @@ class Ghosts:
 
     @classmethod
     def configuration(cls) -> str:
-        """22,000 local ports for each server."""
+        """With 22,000 local ports for each server."""
         servers = [f"{address} {port}" for address, port in cls.SERVERS]
         listeners = "".join(f"  listen {FAIRLEAD_ADDRESS['ipv4']} {port}\n" for port in cls.PORTS[1:])
-        return ("local_ports 10000 31999\n"
+        return (f"local_ports {' '.join(map(str, cls.LOCAL_PORTS))}\n"
                 + virtual_server(f"  protocol tcp\n{listeners}", servers, cls.PORTS[0]))
+
+    @classmethod
+    def keep_ports_from_kernel(cls, lab: Lab) -> None:
+        first, last = cls.LOCAL_PORTS
+        lab.run("fairlead", ["sysctl", "-qw", f"net.ipv4.ip_local_reserved_ports={first}-{last}"])
 
     def make(self, count: int) -> None:
         with self.lab.entered("client"):
             for port, client_port in itertools.islice(self.free, count):
-                client = socket.create_connection((FAIRLEAD_ADDRESS["ipv4"], port), 10,
-                                                  ("0.0.0.0", client_port))
+                client = socket.socket()
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # beside TIME-WAITs
+                client.settimeout(10)
+                client.bind(("0.0.0.0", client_port))
+                client.connect((FAIRLEAD_ADDRESS["ipv4"], port))
                 ready, *_ = select.select(self.listeners, [], [], 10)
                 server, _ = ready[0].accept()
                 for one, other in ((client, server), (server, client)):
