@@ -2,15 +2,16 @@
 """Fairlead as a layer-7 switch against HAProxy, nginx and no proxy: one lab, one run.
 
     bench/switch.py [--binaries build/release] [--repetitions 5] [--quick] [--placement free|apart]
-                    [--seat automatic|tc|xdp|user]
+                    [--seat automatic|tc|xdp|user] [--servers 1|2|3]
 
     client: wrk ── veth ── fairlead: one of  Fairlead  :8080 … 8091 ── veth ── server1:
-    (1 thread)             the proxies       HAProxy   :8181                   nginx ×3
-                           (1 thread each)   nginx     :8282                   (1 worker each)
+    (1 thread)             the proxies       HAProxy   :8181                   nginx
+                           (1 thread each)   nginx     :8282                   (1 worker)
 
 Fairlead is measured three times: "spliced", its default; "relaying", with `splice off`; "by request",
-with `balance request`, which is how the others balance. "direct" is wrk to one of the servers, routed
-by the kernel past all proxies.
+with `balance request`, which is how the others balance. "direct" is wrk to the server, routed by the
+kernel past all proxies. There is one server, because wrk can't have more without a proxy: of three, each
+has a third of the work at a time, and is woken three times as often.
 Repetitions alternate between the proxies, so that what else happens on the machine meets all of them;
 the table has medians. All proxies are up all the time: those that are not measured sleep.
 
@@ -40,7 +41,8 @@ from harness.backends import HTTP, Backends, address_of
 from harness.lab import FAIRLEAD_ADDRESS, Lab
 from harness.load import wrk
 from harness.machine import busy_seconds, print_machine, process_seconds
-from harness.proxies import FAIRLEAD_PORT, INTERFACES, HAProxy, NginxProxy, Switch, virtual_server
+from harness.proxies import (BACKENDS, FAIRLEAD_PORT, INTERFACES, HAProxy, NginxProxy, Switch,
+                             virtual_server)
 from harness.tables import print_table
 from switch_idle import Contender, Ghosts, measure_memory, measure_table
 
@@ -180,17 +182,18 @@ def run_in_lab(options, scratch: Path) -> None:
         Ghosts.keep_ports_from_kernel(lab)
         backends = Backends(lab, scratch, options.others)
         stack.callback(backends.stop)
-        config = (virtual_server()
+        servers = BACKENDS[:options.servers]
+        config = (virtual_server("", servers)
                   + Ghosts.configuration()
-                  + virtual_server("splice off", port=RELAYING_PORT)
-                  + virtual_server("balance request", port=BY_REQUEST_PORT))
+                  + virtual_server("splice off", servers, RELAYING_PORT)
+                  + virtual_server("balance request", servers, BY_REQUEST_PORT))
         seat = f" {{ seat {options.seat} }}"
         switch = Switch(lab, options.binaries, scratch, config, options.proxy,
                         INTERFACES.replace("\n", f"{seat}\n"))
         stack.callback(switch.stop)
-        haproxy = HAProxy(lab, scratch, before=options.proxy)
+        haproxy = HAProxy(lab, scratch, servers, options.proxy)
         stack.callback(haproxy.stop)
-        nginx = NginxProxy(lab, scratch, before=options.proxy)
+        nginx = NginxProxy(lab, scratch, servers, options.proxy)
         stack.callback(nginx.stop)
 
         address, pid = FAIRLEAD_ADDRESS["ipv4"], switch.process.popen.pid
@@ -217,6 +220,7 @@ def main() -> int:
     parser.add_argument("--placement", choices=("free", "apart"), default="free",
                         help="apart: proxies on processor 0, all else on the others")
     parser.add_argument("--seat", choices=("automatic", "tc", "xdp", "user"), default="automatic")
+    parser.add_argument("--servers", type=int, choices=(1, 2, 3), default=1)
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("switch.py: needs root: it makes network namespaces", file=sys.stderr)
@@ -230,7 +234,7 @@ def main() -> int:
         options.proxy = ["taskset", "-c", "0"]
         options.others = ["taskset", "-c", f"1-{os.cpu_count() - 1}"]
     print_machine()
-    print(f"Placement: {placement_of(options)}. Seat: {options.seat}.")
+    print(f"Placement: {placement_of(options)}. Seat: {options.seat}. Servers: {options.servers}.")
     with tempfile.TemporaryDirectory() as scratch:
         run_in_lab(options, Path(scratch))
     return 0

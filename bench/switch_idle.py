@@ -104,14 +104,15 @@ class Ghosts:
     SERVERS = [("198.18.1.2", 7000 + i) for i in range(5)]
     PORTS = range(8300, 8400)
     LOCAL_PORTS = (10_000, 31_999)
-    EACH = 1000  # of a client's ports, for each of ours
+    CLIENT_PORTS = (10_000, 10_999)  # for each of ours
     TCP_REPAIR = 19
 
     def __init__(self, lab: Lab):
         self.lab = lab
         with lab.entered("server1"):
             self.listeners = [socket.create_server(server, backlog=16) for server in self.SERVERS]
-        self.free = ((port, 10_000 + i) for port in self.PORTS for i in range(self.EACH))
+        first, last = self.CLIENT_PORTS
+        self.free = itertools.product(self.PORTS, range(first, last + 1))
 
     @classmethod
     def configuration(cls) -> str:
@@ -123,14 +124,14 @@ class Ghosts:
 
     @classmethod
     def keep_ports_from_kernel(cls, lab: Lab) -> None:
-        first, last = cls.LOCAL_PORTS
-        lab.run("fairlead", ["sysctl", "-qw", f"net.ipv4.ip_local_reserved_ports={first}-{last}"])
+        for host, (first, last) in (("fairlead", cls.LOCAL_PORTS), ("client", cls.CLIENT_PORTS)):
+            lab.run(host, ["sysctl", "-qw", f"net.ipv4.ip_local_reserved_ports={first}-{last}"])
 
     def make(self, count: int) -> None:
         with self.lab.entered("client"):
             for port, client_port in itertools.islice(self.free, count):
                 client = socket.socket()
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # beside TIME-WAITs
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 client.settimeout(10)
                 client.bind(("0.0.0.0", client_port))
                 client.connect((FAIRLEAD_ADDRESS["ipv4"], port))
