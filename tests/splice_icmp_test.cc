@@ -39,7 +39,7 @@ class TwoNeighbours final : public port::Router {
   std::optional<IpAddress> source_for(const IpAddress&) override { return std::nullopt; }
   std::optional<uint16_t> mtu_for(const IpAddress&) const override { return mtu; }
   uint64_t generation() const override { return generation_number; }
-  bool is_local(const IpAddress&) const override { return false; }
+  bool is_local(const IpAddress&) const override { return true; }
 
   uint16_t mtu = 1500;
   uint64_t generation_number = 1;
@@ -199,6 +199,25 @@ class SpliceIcmp : public testing::TestWithParam<bool> {
   std::vector<PacketBytes> expected(const Error& error, ByteSpan quote) const {
     return {frame(error_packet(to_client(error), quote), kClients, kOurs)};
   }
+  /// With an option, or an extension header, before TCP.
+  PacketBytes with_ip_options(PacketBytes packet) const {
+    const PacketBytes options = v6() ? PacketBytes{6, 0, 1, 4, 0, 0, 0, 0} : PacketBytes(4, 1);
+    if (v6()) {
+      packet[6] = 60;  // destination options
+      test::write16(packet, 4, static_cast<uint16_t>(packet.size() - 40 + options.size()));
+    } else {
+      packet[0] = 0x46;
+      test::write16(packet, 2, static_cast<uint16_t>(packet.size() + options.size()));
+      test::write16(packet, 10, 0);
+    }
+    packet.insert(packet.begin() + static_cast<ptrdiff_t>(ip_size()), options.begin(),
+                  options.end());
+    if (!v6()) {
+      const ByteSpan header = ByteSpan(packet).first(ip_size() + options.size());
+      test::write16(packet, 10, checksum_finish(checksum_add(0, header)));
+    }
+    return packet;
+  }
   PacketBytes quote(const Segment& segment, size_t size = 300) const {
     PacketBytes out = test::packet_of(segment);
     out.resize(std::min(size, out.size()));
@@ -216,6 +235,11 @@ class SpliceIcmp : public testing::TestWithParam<bool> {
                {.hash = {}, .isn = {}, .timestamps = {}, .seed = 1},
                kNow};
 };
+
+TEST_P(SpliceIcmp, APacketWithIpOptionsIsDroppedAndNotReset) {
+  EXPECT_TRUE(deliver(with_ip_options(test::packet_of(client_segment()))).empty());
+  EXPECT_EQ(counters().drop_unsupported, 1u);
+}
 
 // ---- errors of others ----
 
@@ -346,16 +370,7 @@ TEST_P(SpliceIcmp, OtherMessagesEndHere) {
 }
 
 TEST_P(SpliceIcmp, AQuoteOfWhatWeNeverSentIsDropped) {
-  PacketBytes quoted = quote(translated_segment());
-  if (v6()) {
-    quoted[6] = 60;  // destination options before TCP
-    const PacketBytes options{6, 0, 1, 4, 0, 0, 0, 0};
-    quoted.insert(quoted.begin() + 40, options.begin(), options.end());
-  } else {
-    quoted[0] = 0x46;
-    const PacketBytes options(4, 1);
-    quoted.insert(quoted.begin() + 20, options.begin(), options.end());
-  }
+  const PacketBytes quoted = with_ip_options(quote(translated_segment()));
   EXPECT_TRUE(deliver(too_big(1300), quoted).empty());
   EXPECT_EQ(counters().drop_bad_icmp, 1u);
 }

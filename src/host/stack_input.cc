@@ -74,6 +74,7 @@ void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
     }
     return update(*c);
   }
+  if (!splices_.empty() && splices_.drop_unsupported(segment.tuple)) return;
   std::optional<SeqNum> isn_above;
   if (TimeWait* entry = time_wait_.find(segment.tuple)) {
     SeqNum last = entry->snd_nxt;

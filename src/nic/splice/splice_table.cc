@@ -191,6 +191,12 @@ SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time n
   return Outcome::kSend;
 }
 
+bool SpliceTable::drop_unsupported(const FourTuple& tuple) {
+  if (find(tuple) == nullptr) return false;
+  ++counters_.drop_unsupported;
+  return true;
+}
+
 bool SpliceTable::owns(const port::RxPacket& packet) const {
   const std::optional<fl_splice_key> key = nic::key_of(ip_of(packet.frame));
   return key && find(tuple_of(*key)) != nullptr;

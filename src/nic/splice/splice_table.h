@@ -155,6 +155,9 @@ class SpliceTable {
   };
   /// A packet has arrived.
   Outcome on_packet(const port::RxPacket& packet, Time now, port::TxPacket& out);
+  /// A packet of `tuple` that on_packet() has called kNotOurs for what is in front of its TCP
+  /// header. True: it is a splice's, and counted; nobody else is to answer.
+  bool drop_unsupported(const FourTuple& tuple);
   /// It is a splice's.
   bool owns(const port::RxPacket& packet) const;
   enum class Made : uint8_t {
