@@ -37,8 +37,11 @@ Result<uint64_t> limit_argument(const Json& arguments) {
 Result<Json> show_connections(const DaemonView& view, const Json& arguments) {
   const Result<uint64_t> limit = limit_argument(arguments);
   if (!limit) return std::unexpected(limit.error());
-  return view.config.virtual_servers.empty() ? show_tcp(view.statistics, *limit)
-                                             : show_sessions(view.statistics, *limit);
+  Result<Json> sessions = show_sessions(view.statistics, *limit);
+  // While it drains, virtual servers are gone and their sessions are not.
+  const bool is_switch = !view.config.virtual_servers.empty();
+  if (is_switch || !sessions || sessions->at("total") > 0) return sessions;
+  return show_tcp(view.statistics, *limit);
 }
 
 // "192.0.2.11:80, 192.0.2.12:80, and 3 more"

@@ -217,6 +217,7 @@ std::expected<nic::Splice*, SpliceRefusal> Stack::splice(Connection* client, Con
     return std::unexpected(why);
   }
   splice->options = options;
+  splice->asked_at = now_;
   Splicing* splicing =
       splicing_pool_.create(*this, std::array<Connection*, 2>{client, server}, *splice);
   CHECK(splicing != nullptr);

@@ -88,6 +88,7 @@ def test_a_draining_daemon_takes_no_new_connections_and_waits_for_those_it_has(w
     held.send(request("/name"))
     assert read_response(held)[0] == 200
     assert switch.process.running
+    assert switch.show_json("connections")["total"] == 1
     refused = switch.ask("reload", check=False)
     assert refused.returncode == 1 and "stopping" in refused.stderr
     held.raw.close()

@@ -166,6 +166,36 @@ void add_interfaces(PrometheusText& out, const Json& interfaces) {
   }
 }
 
+void add_splices(PrometheusText& out, const Json& splices) {
+  out.family("fairlead_splices", Type::kGauge, "Spliced connections that exist.");
+  out.sample({}, number_of(splices, "open"));
+  for (const auto& [name, value] : splices.at("counters").items()) {
+    add_counter(out, "splice", name, value.get<uint64_t>(),
+                fmt::format("The counter {} of `fairlead show stats`.", name));
+  }
+  out.family("fairlead_splice_refused_total", Type::kCounter,
+             "Sessions that were relayed instead, by reason.");
+  for (const auto& [reason, value] : splices.at("refused").items()) {
+    out.sample({{"reason", reason}}, value.get<uint64_t>());
+  }
+  if (splices.at("kernel").empty()) return;
+  out.family("fairlead_splice_packets_total", Type::kCounter,
+             "Packets the kernel's programs have seen, by what became of them.");
+  for (const auto& [verdict, value] : splices.at("kernel").items()) {
+    out.sample({{"verdict", verdict}}, value.get<uint64_t>());
+  }
+}
+
+void add_seats(PrometheusText& out, const Json& interfaces) {
+  if (interfaces.empty()) return;
+  out.family("fairlead_splice_seat", Type::kGauge,
+             "1: where an interface's splices are translated.");
+  for (const Json& interface : interfaces) {
+    out.sample({{"interface", text_of(interface, "name")}, {"seat", text_of(interface, "seat")}},
+               uint64_t{1});
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(const Json& stats, const Json& servers) {
@@ -179,6 +209,8 @@ std::string metrics_text(const Json& stats, const Json& servers) {
     add_counter(out, "tcp", name, value.get<uint64_t>(),
                 fmt::format("The counter {} of `fairlead show stats`.", name));
   }
+  add_splices(out, stats.at("splices"));
+  add_seats(out, stats.at("interfaces"));
   const Json& layer7 = stats.at("switch");
   out.family("fairlead_switch_connections", Type::kGauge, "Connections through the switch.");
   out.sample({}, number_of(layer7, "sessions"));

@@ -46,6 +46,9 @@ Json stats_of_two_shards() {
   StatsSnapshot shards[2];
   shards[0].connections = 3;
   shards[1].counters.segments_received = 4;
+  shards[0].splices = 2;
+  shards[0].splice_counters.opened = 3;
+  shards[1].splice_refusals[static_cast<size_t>(host::SpliceRefusal::kSack)] = 5;
   shards[0].ports.push_back({"eth0", {.rx_packets = 10}});
   Json stats = stats_json(shards);
   SwitchSnapshot switches[2];
@@ -55,7 +58,8 @@ Json stats_of_two_shards() {
   switches[1].counters.http_faults[0] = 5;
   stats["switch"] = switch_stats_json(switches);
   stats["uptime_seconds"] = 60u;
-  stats["interfaces"] = {{{"name", "eth0"}, {"counters", {{"passed_not_tcp", 9u}}}}};
+  stats["interfaces"] = {{{"name", "eth0"}, {"seat", "tc"}, {"counters", {{"passed_not_tcp", 9u}}}}};
+  stats["splices"]["kernel"] = {{"translated", 12u}};
   stats["logs"] = {{"lines_dropped", 8u}};
   return stats;
 }
@@ -82,6 +86,11 @@ TEST(MetricsText, APrometheusServerUnderstandsIt) {
   EXPECT_EQ(value(R"(fairlead_port_receive_packets_total{interface="eth0",shard="0"})"), "10");
   EXPECT_EQ(value(R"(fairlead_steering_packets_total{interface="eth0",verdict="passed_not_tcp"})"),
             "9");
+  EXPECT_EQ(value("fairlead_splices"), "2");
+  EXPECT_EQ(value("fairlead_splice_opened_total"), "3");
+  EXPECT_EQ(value(R"(fairlead_splice_refused_total{reason="sack"})"), "5");
+  EXPECT_EQ(value(R"(fairlead_splice_packets_total{verdict="translated"})"), "12");
+  EXPECT_EQ(value(R"(fairlead_splice_seat{interface="eth0",seat="tc"})"), "1");
   EXPECT_EQ(value("fairlead_switch_connections"), "2");
   EXPECT_EQ(value("fairlead_switch_requests_total"), "7");
   EXPECT_EQ(value(R"(fairlead_switch_responses_total{code="2xx"})"), "6");

@@ -190,6 +190,22 @@ std::string render_reload(const Json& reload) {
   return out;
 }
 
+namespace {
+
+std::string splices_text(const Json& splices) {
+  std::string out = fmt::format(
+      "\nsplices: {} open, {} on their way; handed over in {} us on average\n\n",
+      field(splices, "open"), field(splices, "on_their_way"), field(splices, "handover_mean_us"));
+  out += nonzero_counters(member(splices, "counters"));
+  const std::string refused = nonzero_counters(member(splices, "refused"));
+  if (!refused.empty()) out += "\nrefused, relayed instead\n\n" + refused;
+  const std::string kernel = nonzero_counters(member(splices, "kernel"));
+  if (!kernel.empty()) out += "\nthe kernel's programs, packets\n\n" + kernel;
+  return out;
+}
+
+}  // namespace
+
 std::string render_stats(const Json& stats) {
   std::string out = fmt::format("up {}\n\n", elapsed(count(stats, "uptime_seconds")));
   out += table_of(member(stats, "shards"), {{"shard", "shard"},
@@ -206,6 +222,15 @@ std::string render_stats(const Json& stats) {
                                            {"tx_bytes", "tx bytes"},
                                            {"tx_dropped", "tx dropped"}});
   out += "\n" + nonzero_counters(member(stats, "counters"));
+  const Json& interfaces = member(stats, "interfaces");
+  if (interfaces.is_array() && !interfaces.empty()) {
+    out += "\n" + table_of(interfaces, {{"name", "interface", Align::kLeft},
+                                        {"seat", "seat", Align::kLeft},
+                                        {"seat_attached", "attached", Align::kLeft},
+                                        {"seat_reason", "reason", Align::kLeft}});
+  }
+  const Json& splices = member(stats, "splices");
+  if (splices.is_object()) out += splices_text(splices);
   const Json& layer7 = member(stats, "switch");
   if (layer7.is_object()) {
     out += fmt::format("\nswitch: {} connections\n\n", field(layer7, "sessions"));

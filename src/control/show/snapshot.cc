@@ -59,8 +59,10 @@ Json splices_json(std::span<const StatsSnapshot> shards) {
       refused[std::string(splice_refusal_name(why))] += stats.splice_refusals[i];
     }
   }
+  const uint64_t opened = counters["opened"];
   return {{"open", open},
           {"on_their_way", splicing},
+          {"handover_mean_us", opened == 0 ? 0 : counters["handover_us"] / opened},
           {"counters", std::move(counters)},
           {"refused", std::move(refused)}};
 }

@@ -87,10 +87,11 @@ TEST(SwitchSnapshot, EveryFieldThatIsRenderedIsThere) {
       render_servers(servers_json(servers)),
       "server  pool  state  weight  active  max  requests  failures  wait/us  virtual servers\n"
       "a:1     api   up          1       2    5        10         0      300  192.0.2.1:80\n");
-  EXPECT_EQ(
-      render_connections(sessions_json(sessions, 10)),
-      "client           virtual       local  server  state   seat  expires/s  from client  to client\n"
-      "192.0.2.7:40000  192.0.2.1:80                 LISTEN  host        2.5           12          0\n");
+  EXPECT_EQ(render_connections(sessions_json(sessions, 10)),
+            "client           virtual       local  server  state   seat  expires/s  from client  "
+            "to client\n"
+            "192.0.2.7:40000  192.0.2.1:80                 LISTEN  host        2.5           12    "
+            "      0\n");
 }
 
 }  // namespace

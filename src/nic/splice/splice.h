@@ -101,6 +101,7 @@ class Splice : public TimerNode, public ListHook<OverTag>, public ListHook<SunkT
 
   std::array<Direction, 2> directions;
   SpliceOptions options;
+  Time asked_at{};
   Time spliced_at{};
   SpliceSeat seat = SpliceSeat::kUser;
   bool open = false;   // SpliceTable::open()

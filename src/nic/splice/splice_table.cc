@@ -86,6 +86,7 @@ void SpliceTable::open(Splice& splice, Time now) {
   splice.spliced_at = now;
   splice.open = true;
   ++counters_.opened;
+  counters_.handover_us += static_cast<uint64_t>((now - splice.asked_at) / microseconds(1));
   if (splice.is_over() || splice.is_reset()) return note_end(splice, now);
   timers_.arm(splice, idle_check(splice, status(splice), now));
   sink_if_due(splice);

@@ -38,6 +38,7 @@ namespace fairlead::nic {
 
 struct SpliceCounters {
   uint64_t opened = 0;
+  uint64_t handover_us = 0;  // from being asked for to opened, of all of them
   uint64_t adopted = 0;  // found in the kernel's table after a restart
   uint64_t ended = 0;
   uint64_t sunk = 0;              // went down to the kernel's seat
@@ -62,6 +63,7 @@ struct SpliceCounters {
   template <typename Handle>
   void for_each(const Handle& handle) const {
     handle(std::string_view("opened"), opened);
+    handle(std::string_view("handover_us"), handover_us);
     handle(std::string_view("adopted"), adopted);
     handle(std::string_view("ended"), ended);
     handle(std::string_view("sunk"), sunk);
