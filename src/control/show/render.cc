@@ -62,14 +62,20 @@ std::string table_of(const Json& rows, std::initializer_list<Field> fields) {
 }
 
 // Counters that are not zero, in the order of their names.
-std::string nonzero_counters(const Json& counters) {
+// Empty when there are none.
+std::string moved_counters(const Json& counters) {
   Table table({{"counter"}, {"value", Align::kRight}});
   if (counters.is_object()) {
     for (const auto& [name, value] : counters.items()) {
       if (value.is_number_unsigned() && value.get<uint64_t>() != 0) table.add({name, text(value)});
     }
   }
-  return table.rows() != 0 ? table.to_string() : "no counter has moved yet\n";
+  return table.rows() != 0 ? table.to_string() : "";
+}
+
+std::string nonzero_counters(const Json& counters) {
+  const std::string moved = moved_counters(counters);
+  return moved.empty() ? "no counter has moved yet\n" : moved;
 }
 
 // A line for rows that are not shown, if there are any.
@@ -197,10 +203,11 @@ std::string splices_text(const Json& splices) {
       "\nsplices: {} open, {} on their way; handed over in {} us on average\n\n",
       field(splices, "open"), field(splices, "on_their_way"), field(splices, "handover_mean_us"));
   out += nonzero_counters(member(splices, "counters"));
-  const std::string refused = nonzero_counters(member(splices, "refused"));
-  if (!refused.empty()) out += "\nrefused, relayed instead\n\n" + refused;
-  const std::string kernel = nonzero_counters(member(splices, "kernel"));
-  if (!kernel.empty()) out += "\nthe kernel's programs, packets\n\n" + kernel;
+  for (const auto& [key, title] : {std::pair("refused", "refused, relayed instead"),
+                                   std::pair("kernel", "the kernel's programs, packets")}) {
+    const std::string moved = moved_counters(member(splices, key));
+    if (!moved.empty()) out += fmt::format("\n{}\n\n", title) + moved;
+  }
   return out;
 }
 

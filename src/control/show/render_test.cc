@@ -55,6 +55,22 @@ TEST(Render, StatsShowCountersThatMoved) {
   EXPECT_TRUE(out.ends_with("counter            value\nsegments_received     12\n")) << out;
 }
 
+TEST(Render, StatsShowSplicesAndWhyThereAreNotMore) {
+  const std::string out = render_stats({{"splices",
+                                         {{"open", 3u},
+                                          {"on_their_way", 1u},
+                                          {"handover_mean_us", 250u},
+                                          {"counters", {{"opened", 7u}}},
+                                          {"refused", {{"ecn", 0u}, {"sack", 2u}}},
+                                          {"kernel", {{"translated", 0u}}}}}});
+  EXPECT_NE(out.find("splices: 3 open, 1 on their way; handed over in 250 us on average\n"),
+            std::string::npos);
+  EXPECT_NE(out.find("refused, relayed instead\n\ncounter  value\nsack         2\n"),
+            std::string::npos)
+      << out;
+  EXPECT_EQ(out.find("the kernel's programs"), std::string::npos);
+}
+
 TEST(Render, RepliesOfAnotherKindShowAsDashes) {
   for (const Json& odd :
        {Json(), Json(1), Json::array(), Json("x"), Json{{"connections", 1}},
