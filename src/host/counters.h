@@ -49,9 +49,9 @@ namespace fairlead::host {
   X(drop_reply_queue_full)                                                           \
   X(drop_forward_queue_full) /* a splice's packets: more in a burst than are kept */ \
   X(drop_forward_unsent)     /* a splice's packets: the interface had no room */     \
-  X(time_wait_entered)  /* or resting after a reset */                               \
-  X(time_wait_recycled) /* ended early: max_time_wait reached */                     \
-  X(time_wait_reused)   /* by a new SYN, theirs or ours, RFC 6191 */                 \
+  X(time_wait_entered)       /* or resting after a reset */                          \
+  X(time_wait_recycled)      /* ended early: max_time_wait reached */                \
+  X(time_wait_reused)        /* by a new SYN, theirs or ours, RFC 6191 */            \
   X(resets_sent)                                                                     \
   X(resets_limited)                                                                  \
   X(challenge_acks_sent)                                                             \

@@ -122,7 +122,7 @@ struct VirtualServerConfig {
   Balance balance = Balance::kConnection;
   Splicing splicing = Splicing::kAnswered;
   uint64_t splice_after = 0;  // segments
-  PoolConfig pool;  // takes what no match does; without servers that is refused
+  PoolConfig pool;            // takes what no match does; without servers that is refused
   std::vector<MatchConfig> matches;
   SwitchTimeouts timeouts;
   uint32_t backlog = host::ListenOptions{}.backlog;

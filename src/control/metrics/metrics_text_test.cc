@@ -58,7 +58,8 @@ Json stats_of_two_shards() {
   switches[1].counters.http_faults[0] = 5;
   stats["switch"] = switch_stats_json(switches);
   stats["uptime_seconds"] = 60u;
-  stats["interfaces"] = {{{"name", "eth0"}, {"seat", "tc"}, {"counters", {{"passed_not_tcp", 9u}}}}};
+  stats["interfaces"] = {
+      {{"name", "eth0"}, {"seat", "tc"}, {"counters", {{"passed_not_tcp", 9u}}}}};
   stats["splices"]["kernel"] = {{"translated", 12u}};
   stats["logs"] = {{"lines_dropped", 8u}};
   return stats;

@@ -39,7 +39,7 @@ namespace fairlead::nic {
 struct SpliceCounters {
   uint64_t opened = 0;
   uint64_t handover_us = 0;  // from being asked for to opened, of all of them
-  uint64_t adopted = 0;  // found in the kernel's table after a restart
+  uint64_t adopted = 0;      // found in the kernel's table after a restart
   uint64_t ended = 0;
   uint64_t sunk = 0;              // went down to the kernel's seat
   uint64_t sink_refused = 0;      // the kernel's table was full; it stays here
