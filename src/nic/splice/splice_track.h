@@ -42,8 +42,9 @@ FL_INLINE int fl_splice_count(struct fl_splice_rule *rule, const struct fl_splic
 /* `peer` carries the acknowledgements of what has the sequence number `seq`, as it came. */
 FL_INLINE int fl_splice_in_window(const struct fl_splice_rule *peer, __u32 seq)
 {
-	return (__u64)(seq - peer->acked + FL_SPLICE_WINDOW_SLACK) <=
-	       (__u64)peer->window + 2 * FL_SPLICE_WINDOW_SLACK;
+	const __u32 ahead = seq - peer->acked + FL_SPLICE_WINDOW_SLACK;
+
+	return ahead <= (__u64)peer->window + 2 * FL_SPLICE_WINDOW_SLACK;
 }
 
 /* Sets a bit of a rule's state. Nonzero: it was not set before. */
