@@ -263,6 +263,14 @@ TEST_F(SpliceLifeTest, SynInPlaceOfAResetConnectionDeletesItsRules) {
   EXPECT_EQ(kinds(), (Kinds{FL_SPLICE_EVENT_RESET, FL_SPLICE_EVENT_REUSED}));
 }
 
+TEST_F(SpliceLifeTest, SynBehindAResetThatNeedNotBeBelievedChangesNothing) {
+  client({.seq = 100, .ack = 200});
+  server({.flags = kRst, .seq = 201});
+  EXPECT_EQ(client({.flags = kSyn, .seq = 9000}), TC_ACT_UNSPEC);
+  EXPECT_TRUE(has_rules());
+  EXPECT_EQ(kinds(), Kinds{FL_SPLICE_EVENT_RESET});
+}
+
 TEST_F(SpliceLifeTest, SynOnALiveConnectionGoesUpAndChangesNothing) {
   client({.flags = kFin | kAck, .seq = 100, .ack = 200});
   server({.seq = 200, .ack = 101});

@@ -132,9 +132,20 @@ TEST_F(SpliceTrack, FinThatWrapsIsFollowed) {
 TEST_F(SpliceTrack, ResetIsToldOnce) {
   server({.seq = 200 + kAckOffset, .ack = 100 + kSeqOffset});
   EXPECT_EQ(client({.flags = kRst, .seq = 100}), FL_SPLICE_EVENT_RESET);
-  EXPECT_EQ(client_.state, FL_SPLICE_RESET);
+  EXPECT_EQ(client_.state, uint32_t{FL_SPLICE_RESET | FL_SPLICE_RESET_EXACT});
   EXPECT_EQ(client({.flags = kRst, .seq = 100}), kNoEvent);
   EXPECT_EQ(server_.state, 0u);
+}
+
+TEST_F(SpliceTrack, ResetThatMustBeBelievedIsToldBesideOneThatNeedNot) {  // RFC 5961 §3.2
+  server({.seq = 200 + kAckOffset, .ack = 100 + kSeqOffset});
+  EXPECT_EQ(client({.flags = kRst, .seq = 101}), FL_SPLICE_EVENT_RESET);
+  EXPECT_EQ(client_.state, FL_SPLICE_RESET);
+  EXPECT_EQ(client({.flags = kRst, .seq = 102}), kNoEvent);
+  EXPECT_FALSE(fl_splice_is_finished(&client_, &server_));
+  EXPECT_EQ(client({.flags = kRst, .seq = 100}), FL_SPLICE_EVENT_RESET);
+  EXPECT_TRUE(fl_splice_is_finished(&client_, &server_));
+  EXPECT_EQ(client({.flags = kRst, .seq = 100}), kNoEvent);
 }
 
 TEST_F(SpliceTrack, ResetOutsideTheWindowCountsForNothing) {  // RFC 5961 §3

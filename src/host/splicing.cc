@@ -1,6 +1,7 @@
 #include "host/splicing.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "host/stack.h"
@@ -74,7 +75,7 @@ bool Splicing::step(Time now) {
   if (ended_) return true;
   if (!translating_) return false;
   if (failed()) {  // what we sent ourselves never got there
-    stop();
+    stop(nic::SpliceEnd::kRemoved);
     return true;
   }
   for (const Side& side : sides_) {
@@ -290,15 +291,28 @@ void Splicing::release_connections() {
   }
 }
 
-void Splicing::stop() {
+Duration Splicing::timeout() const {
+  const nic::SpliceOptions& options = splice_.options;
+  const bool half_closed = std::ranges::any_of(sides_, &Side::fin_passed);
+  return half_closed ? options.half_closed_timeout : options.idle_timeout;
+}
+
+bool Splicing::has_progressed() {
+  uint64_t progress = 0;
+  for (const Side& side : sides_) {
+    const SeqNum acknowledged = side.connection->sender_.vars().una;
+    progress += side.relayed + acknowledged.value() + side.high.value();
+  }
+  return std::exchange(progress_, progress) != progress;
+}
+
+void Splicing::stop(nic::SpliceEnd how) {
   if (translating_) {
-    for (const port::TcpPacketSpec& reset : stack_.splices().resets(splice_)) {
-      stack_.push_reply(reset);
-    }
+    stack_.say_farewell(stack_.splices().resets(splice_));
     for (Side& side : sides_) side.connection->end(Errc::kConnectionAborted);
   }
   for (Side& side : sides_) side.connection->abort();
-  end(nic::SpliceEnd::kRemoved);
+  end(how);
 }
 
 void Splicing::abandon() {

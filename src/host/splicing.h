@@ -22,6 +22,7 @@
 #include <array>
 
 #include "base/intrusive_list.h"
+#include "base/timer_wheel.h"
 #include "host/connection.h"
 #include "nic/splice/splice.h"
 
@@ -46,7 +47,7 @@ inline constexpr size_t kSpliceRefusals = 9;
 /// "timestamps", ...
 std::string_view splice_refusal_name(SpliceRefusal refusal);
 
-class Splicing final : public Observer, public ListHook<SplicingTag> {
+class Splicing final : public Observer, public TimerNode, public ListHook<SplicingTag> {
  public:
   using Way = nic::Splice::Way;
 
@@ -63,8 +64,12 @@ class Splicing final : public Observer, public ListHook<SplicingTag> {
 
   const nic::Splice& splice() const { return splice_; }
   void on_events(uint8_t) override {}  // the stack calls step()
+  /// How long it may be without progress.
+  Duration timeout() const;
+  /// Since the last call: bytes that were relayed, passed through, or acknowledged to us.
+  bool has_progressed();
   /// Resets both ends.
-  void stop();
+  void stop(nic::SpliceEnd how);
   /// The stack goes away.
   void abandon();
 
@@ -100,6 +105,7 @@ class Splicing final : public Observer, public ListHook<SplicingTag> {
   Stack& stack_;
   nic::Splice& splice_;
   std::array<Side, 2> sides_;
+  uint64_t progress_ = 0;
   bool translating_ = false;
   bool ended_ = false;
 };

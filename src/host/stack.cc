@@ -42,7 +42,8 @@ Stack::Stack(const StackConfig& config, port::Router& router, std::span<const po
       timers_(now),
       splices_({.max_splices = config.max_splices, .max_over = config.max_splices_over}, router,
                secrets.hash, now),
-      splicing_pool_(config.max_connections) {
+      splicing_pool_(config.max_connections),
+      splicing_timers_(now) {
   replies_.reserve(kMaxReplies);
 }
 
@@ -222,12 +223,13 @@ std::expected<nic::Splice*, SpliceRefusal> Stack::splice(Connection* client, Con
       splicing_pool_.create(*this, std::array<Connection*, 2>{client, server}, *splice);
   CHECK(splicing != nullptr);
   splicings_due_.push_back(*splicing);
+  splicing_timers_.arm(*splicing, now_ + splicing->timeout());
   return splice;
 }
 
 void Stack::end_splice(nic::Splice& splice) {
   if (splice.open) {
-    for (const port::TcpPacketSpec& reset : splices_.resets(splice)) push_reply(reset);
+    say_farewell(splices_.resets(splice));
     return splices_.remove(splice, nic::SpliceEnd::kRemoved);
   }
   Splicing* ending = nullptr;
@@ -235,7 +237,7 @@ void Stack::end_splice(nic::Splice& splice) {
     if (c.splicing_ && &c.splicing()->splice() == &splice) ending = c.splicing();
   });
   if (ending == nullptr) return;  // it is ending already
-  ending->stop();
+  ending->stop(nic::SpliceEnd::kRemoved);
   finish(*ending);
 }
 
@@ -301,6 +303,7 @@ void Stack::step_splicings() {
 
 void Stack::finish(Splicing& splicing) {
   if (IntrusiveList<Splicing, SplicingTag>::is_linked(splicing)) splicings_due_.erase(splicing);
+  splicing_timers_.disarm(splicing);
   splicing_pool_.destroy(&splicing);
 }
 
@@ -308,8 +311,19 @@ void Stack::reset_all(nic::SunkSplices sunk) {
   std::vector<Connection*> all;
   index_.for_each([&](Connection& c) { all.push_back(&c); });
   for (Connection* c : all) c->abort();
-  const std::vector<port::TcpPacketSpec> resets = splices_.reset_all(sunk);
-  replies_.insert(replies_.end(), resets.begin(), resets.end());
+  say_farewell(splices_.reset_all(sunk));
+}
+
+void Stack::expire_splicings() {
+  splicing_timers_.expire(now_, [this](TimerNode& node) {
+    auto& splicing = static_cast<Splicing&>(node);
+    if (splicing.has_progressed()) {
+      splicing_timers_.arm(splicing, now_ + splicing.timeout());
+    } else {
+      splicing.stop(nic::SpliceEnd::kIdle);
+      finish(splicing);
+    }
+  });
 }
 
 std::optional<uint16_t> Stack::path_mss(const IpAddress& remote) const {

@@ -121,8 +121,7 @@ class Stack {
   size_t splicing_count() const { return splicing_pool_.live(); }
 
   /// Resets every connection: the machine is going away. Those the application owns end with
-  /// ECONNABORTED. Splices that have sunk to the kernel's seat go on when they are left to it. What
-  /// there is to send goes beyond the bound of replies.
+  /// ECONNABORTED. Splices that have sunk to the kernel's seat go on when they are left to it.
   void reset_all(nic::SunkSplices sunk);
 
   /// What segments to `remote` may carry now, payload and options: its path's MTU, learned or
@@ -180,6 +179,8 @@ class Stack {
   void note_changes(Connection& connection);
 
   // For Splicing.
+  /// RSTs that nothing has provoked; each is the last word of a connection or splice.
+  void say_farewell(std::vector<port::TcpPacketSpec>&& resets);
   /// A packet to be sent on in this burst; nullptr at the bound (counted).
   port::TxPacket* append_forward();
   void drop_forward() { forwards_.pop_back(); }
@@ -205,6 +206,7 @@ class Stack {
 
   void step_splicings();
   void finish(Splicing& splicing);
+  void expire_splicings();
   static SpliceRefusal refusal(const Connection& client, const Connection& server);
 
   // stack_input.cc
@@ -246,12 +248,14 @@ class Stack {
   Time writers_wake_at_{};
   IntrusiveList<Connection, EventTag> events_;
   IntrusiveList<Listener, EventTag> listener_events_;
-  std::vector<Connection*> borrowers_;  // hold payload in packets of this burst
-  std::vector<port::TcpPacketSpec> replies_;
+  std::vector<Connection*> borrowers_;          // hold payload in packets of this burst
+  std::vector<port::TcpPacketSpec> replies_;    // to packets: at most kMaxReplies
+  std::vector<port::TcpPacketSpec> farewells_;  // RSTs of ours, two for a connection or splice
 
   nic::SpliceTable splices_;
   ObjectPool<Splicing> splicing_pool_;
   IntrusiveList<Splicing, SplicingTag> splicings_due_;
+  TimerWheel splicing_timers_;
   std::array<uint64_t, kSpliceRefusals> splice_refusals_{};
   std::vector<port::TxPacket> forwards_;  // of splices; refer to this burst's packets
   size_t forwards_sent_ = 0;

@@ -30,7 +30,8 @@ void Stack::on_timer(Time now) {
   });
   time_wait_.expire(now_);
   splices_.on_timer(now_);
-  for (const port::TcpPacketSpec& reset : splices_.take_idle_resets()) replies_.push_back(reset);
+  say_farewell(splices_.take_idle_resets());
+  expire_splicings();
   if (writers_wait_ && has_buffers() && now_ >= writers_wake_at_) wake_writers();
   if (now_ >= path_retry_at_) {
     path_retry_at_ = Time::max();
@@ -39,7 +40,8 @@ void Stack::on_timer(Time now) {
 }
 
 std::optional<Time> Stack::next_deadline() const {
-  if (!output_.empty() || !replies_.empty() || !events_.empty() || !splicings_due_.empty()) {
+  if (!output_.empty() || !replies_.empty() || !farewells_.empty() || !events_.empty() ||
+      !splicings_due_.empty()) {
     return now_;
   }
   std::optional<Time> earliest = timers_.next_deadline();
@@ -48,6 +50,7 @@ std::optional<Time> Stack::next_deadline() const {
   };
   consider(time_wait_.next_deadline());
   consider(splices_.next_deadline());
+  consider(splicing_timers_.next_deadline());
   if (path_retry_at_ != Time::max()) consider(path_retry_at_);
   if (writers_wait_ && has_buffers()) consider(writers_wake_at_);
   return earliest;
@@ -167,7 +170,7 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, const port::RxPack
   }
   if (splices_.find(error->tuple) != nullptr) {
     port::TxPacket* out = append_forward();
-    if (out != nullptr && !splices_.translate_error(*error, packet, *out)) drop_forward();
+    if (out != nullptr && !splices_.translate_error(*error, packet, now, *out)) drop_forward();
     return;
   }
   Connection* c = index_.find(error->tuple);

@@ -31,11 +31,12 @@ bool Stack::transmit(port::PacketBurst& burst, Time now) {
     if (burst.full()) return true;
     burst.append() = forwards_[forwards_sent_];
   }
-  while (!replies_.empty()) {
-    if (burst.full()) return true;
-    port::build_tcp_packet(burst.append(), replies_.back());
-    ++resources_.counters.segments_sent;
-    replies_.pop_back();
+  for (auto* queue : {&farewells_, &replies_}) {
+    for (; !queue->empty(); queue->pop_back()) {
+      if (burst.full()) return true;
+      port::build_tcp_packet(burst.append(), queue->back());
+      ++resources_.counters.segments_sent;
+    }
   }
   while (Connection* c = output_.pop_front()) {
     if (!prepare_path(*c, now_)) continue;
@@ -112,7 +113,11 @@ void Stack::reset_peer(Connection& c) {
   spec.ack = c.receiver_.ack();
   spec.flags = kRst | kAck;
   ++resources_.counters.resets_sent;
-  push_reply(spec);
+  farewells_.push_back(spec);
+}
+
+void Stack::say_farewell(std::vector<port::TcpPacketSpec>&& resets) {
+  farewells_.insert(farewells_.end(), resets.begin(), resets.end());
 }
 
 void Stack::reply_time_wait(const TimeWait& entry, const Segment& segment, uint16_t window) {

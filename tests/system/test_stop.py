@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness.lab import CLIENT_ADDRESS
 from harness.proxies import FAIRLEAD_PORT, Switch
-from harness.scripted import ask, connect, read_response, request
+from harness.scripted import ask, connect, connect_many, read_response, request
 
 PINS = Path("/sys/fs/bpf/fairlead")
 
@@ -49,6 +49,19 @@ def test_stop_ends_the_daemon_and_resets_its_connections(web_lab, switch, pins, 
     with pytest.raises(ConnectionResetError):
         held.raw.recv(1)
     assert not pins.exists()
+
+
+@pytest.mark.parametrize("how", [["stop"], ["disable"]])
+def test_everybody_is_told_however_many_there_are(web_lab, switch, how):
+    many = connect_many(web_lab, FAIRLEAD_PORT, 600)
+    for one in many:
+        one.send(request("/name"))
+        assert read_response(one)[0] == 200
+    for server in switch.servers() if how == ["disable"] else [""]:
+        switch.ask(*how, *filter(None, [server]))
+    for one in many:
+        with pytest.raises(ConnectionResetError):
+            one.raw.recv(1)
 
 
 def test_sigterm_resets_spliced_connections_too(web_lab, switch, pins):

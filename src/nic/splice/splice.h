@@ -117,8 +117,10 @@ class Splice : public TimerNode, public ListHook<OverTag>, public ListHook<SunkT
   const FourTuple& server() const { return directions[kDown].tuple; }
   uint32_t state() const { return directions[kUp].rule.state | directions[kDown].rule.state; }
   bool is_over() const { return (state() & FL_SPLICE_OVER) != 0; }
-  bool is_half_closed() const { return (state() & FL_SPLICE_PEER_FIN) != 0; }
+  bool is_half_closed() const { return (state() & FL_SPLICE_PEER_FIN_ACKED) != 0; }
   bool is_reset() const { return (state() & FL_SPLICE_RESET) != 0; }
+  /// A new connection may take its place.
+  bool is_finished() const { return (state() & (FL_SPLICE_OVER | FL_SPLICE_RESET_EXACT)) != 0; }
 };
 
 }  // namespace fairlead::nic

@@ -155,7 +155,7 @@ TEST_F(SpliceAdoption, AFinThatTheKernelHasPassedOnIsFoundByLooking) {
   const Time last = kNow + minutes(12);
   fl_splice_rule& rule = seat.rule(records.from_server);
   rule.last_at = static_cast<uint64_t>(last.time_since_epoch().count());
-  rule.state = FL_SPLICE_PEER_FIN;
+  rule.state = FL_SPLICE_PEER_FIN | FL_SPLICE_PEER_FIN_ACKED;
   table.on_timer(last + minutes(4));
   EXPECT_EQ(table.size(), 1u);
   table.on_timer(last + minutes(11));
@@ -224,6 +224,53 @@ TEST_F(SpliceAdoption, ASplitOneOutlivesADoubtfulReset) {
   table.on_timer(kNow + seconds(20));
   EXPECT_EQ(table.counters().resets_doubted, 1u);
   EXPECT_EQ(table.size(), 1u);
+}
+
+TEST_F(SpliceAdoption, WhatWasOnItsWayDoesNotDoubtAResetThatMustBeBelieved) {
+  SpliceRecords records = put(1);
+  ASSERT_TRUE(adopt(1, true));
+  seat.rule(records.from_client).state = FL_SPLICE_RESET | FL_SPLICE_RESET_EXACT;
+  table.on_event(event(records.from_client, FL_SPLICE_EVENT_RESET), kNow);
+  seat.rule(records.from_server).packets = 20;
+  seat.rule(records.from_client).packets = 20;
+  table.on_timer(kNow + seconds(20));
+  EXPECT_EQ(table.counters().resets_doubted, 0u);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST_F(SpliceAdoption, TheAnswerThatCameBeforeTheEventDoubtsAReset) {
+  SpliceRecords records = put(1);
+  ASSERT_TRUE(adopt(1));
+  seat.rule(records.from_client).state = FL_SPLICE_RESET;
+  seat.rule(records.from_server).packets = 1;
+  table.on_event(event(records.from_client, FL_SPLICE_EVENT_RESET), kNow);
+  table.on_timer(kNow + seconds(20));
+  EXPECT_EQ(table.counters().resets_doubted, 1u);
+  EXPECT_EQ(table.size(), 1u);
+}
+
+class SpliceLostEvent : public SpliceAdoption, public testing::WithParamInterface<uint32_t> {};
+
+TEST_P(SpliceLostEvent, TheEndIsFoundByLooking) {
+  const SpliceRecords records = put(1);
+  ASSERT_TRUE(adopt(1));
+  seat.rule(records.from_client).state = seat.rule(records.from_server).state = GetParam();
+  table.on_timer(kNow + hours(25));
+  EXPECT_EQ(table.size(), 1u);  // it waits for late packets
+  table.on_timer(kNow + hours(26));
+  EXPECT_EQ(table.size(), 0u);
+  EXPECT_TRUE(table.take_idle_resets().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(, SpliceLostEvent, testing::Values(FL_SPLICE_OVER, FL_SPLICE_RESET));
+
+TEST_F(SpliceAdoption, OneWhoseRulesAreGoneIsForgotten) {
+  put(1);
+  ASSERT_TRUE(adopt(1));
+  seat.rules.clear();
+  table.on_timer(kNow + hours(25));
+  EXPECT_EQ(table.size(), 0u);
+  EXPECT_TRUE(table.take_idle_resets().empty());
 }
 
 TEST_F(SpliceAdoption, RoutesAreFollowedInStepsAndOnlyChangesAreWritten) {

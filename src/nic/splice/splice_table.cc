@@ -175,8 +175,7 @@ SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time n
   if (direction == nullptr) return Outcome::kNotOurs;
   Splice& splice = *direction->splice;
   const uint8_t flags = ip[(ip[0] >> 4 == 6 ? FL_IPV6_HEADER : FL_IPV4_HEADER) + 13];
-  const bool finished = splice.is_over() || splice.is_reset();
-  if ((flags & (FL_TCP_SYN | FL_TCP_ACK)) == FL_TCP_SYN && finished) {
+  if ((flags & (FL_TCP_SYN | FL_TCP_ACK)) == FL_TCP_SYN && splice.is_finished()) {
     ++counters_.over_reused;
     remove(splice, SpliceEnd::kReused);
     return Outcome::kNotOurs;
@@ -230,7 +229,7 @@ SpliceTable::Made SpliceTable::translate(Direction& direction, const port::RxPac
                                                {.size = static_cast<uint32_t>(ip.size()),
                                                 .gso_size = packet.gso_size,
                                                 .checksum_partial = partial});
-  if (outcome.verdict == FL_SPLICE_UP_SYN) return answer_syn(direction, packet, out);
+  if (outcome.verdict == FL_SPLICE_UP_SYN) return answer_syn(direction, packet, now, out);
   if (outcome.verdict == FL_SPLICE_UP_TOO_BIG) return answer_too_big(direction, packet, now, out);
   if (outcome.verdict != FL_SPLICE_TRANSLATED) {
     ++(outcome.verdict == FL_SPLICE_DROP_TTL ? counters_.drop_ttl : counters_.drop_malformed);
@@ -265,7 +264,8 @@ SpliceTable::Made SpliceTable::translate(Direction& direction, const port::RxPac
 // forgotten the connection: the ACK makes it say so, by a RST that the other end believes (RFC 9293
 // §3.5.1, RFC 5961 §4.2).
 SpliceTable::Made SpliceTable::answer_syn(Direction& direction, const port::RxPacket& packet,
-                                          port::TxPacket& out) {
+                                          Time now, port::TxPacket& out) {
+  if (!syns_.allow(now, kAnswersPerSecond)) return ++counters_.syns_limited, Made::kNothing;
   const auto frame = wire::EthernetView::checked(packet.frame);
   const ByteSpan ip = ip_of(packet.frame);
   const auto tcp = wire::TcpView::checked(
@@ -277,14 +277,13 @@ SpliceTable::Made SpliceTable::answer_syn(Direction& direction, const port::RxPa
   spec.next_hop = frame->source();
   spec.port_index = packet.port_index;
   spec.flags = wire::tcp_flag::kAck;
-  const SpliceRecords kernels = in_kernel(*direction.splice);
-  const fl_splice_rule& own = current_rule(direction, kernels);
-  const Direction& other = direction.splice->other(direction);
   if ((tcp->header().flags & wire::tcp_flag::kAck) != 0) {
     spec.seq = tcp->ack();
     spec.ack = tcp->seq() + 1;
   } else {
-    const fl_splice_rule& peer = current_rule(other, kernels);
+    const SpliceRecords kernels = in_kernel(*direction.splice);
+    const fl_splice_rule& own = current_rule(direction, kernels);
+    const fl_splice_rule& peer = current_rule(direction.splice->other(direction), kernels);
     spec.seq = SeqNum(own.acked - own.ack_offset);
     spec.ack = SeqNum(peer.acked);
   }
@@ -338,14 +337,23 @@ void SpliceTable::on_timer(Time now) {
 void SpliceTable::on_splice_timer(Splice& splice, Time now) {
   if (splice.is_over()) return remove(splice, SpliceEnd::kClosed);
   const SpliceStatus found = status(splice);
+  if (splice.seat != SpliceSeat::kUser && !splice.reset_noted) {
+    // Events are hints, and may have been lost.
+    if ((found.state & (FL_SPLICE_OVER | FL_SPLICE_RESET)) != 0) return take_end(splice, now);
+    if (SpliceRecords kernels = records(splice); !kernel_->read(kernels)) {
+      return remove(splice, SpliceEnd::kReused);
+    }
+  }
   if (splice.reset_noted) {
     const bool silent = std::ranges::all_of(splice.directions, [&](const Direction& d) {
       return found.flows[d.way].packets == d.packets_at_reset;
     });
-    if (silent) return remove(splice, end_of(splice));
+    const bool exact = (found.state & FL_SPLICE_RESET_EXACT) != 0;
+    if (exact || silent) return remove(splice, end_of(splice));
     // Whom the RST was for has not believed it.
     ++counters_.resets_doubted;
     splice.reset_noted = false;
+    splice.stays = false;
     for (Direction& direction : splice.directions)
       direction.rule.state &= ~uint32_t{FL_SPLICE_RESET};
   }
@@ -357,7 +365,7 @@ void SpliceTable::on_splice_timer(Splice& splice, Time now) {
 
 Time SpliceTable::expiry(const Splice& splice, const SpliceStatus& status) {
   if (splice.is_over() || splice.reset_noted) return splice.armed_for();
-  const bool half_closed = (status.state & FL_SPLICE_PEER_FIN) != 0;
+  const bool half_closed = (status.state & FL_SPLICE_PEER_FIN_ACKED) != 0;
   return status.last_packet +
          (half_closed ? splice.options.half_closed_timeout : splice.options.idle_timeout);
 }

@@ -47,9 +47,11 @@ struct SpliceCounters {
   uint64_t rewired = 0;           // given another way out
   uint64_t translated = 0;        // packets, here
   uint64_t icmp_translated = 0;   // errors, handed on to the end they are for
+  uint64_t syns_limited = 0;      // would have been answered, but for kAnswersPerSecond
+  uint64_t icmp_limited = 0;      // likewise
   uint64_t syns_answered = 0;     // to ends that have forgotten, or have not heard our ACK
   uint64_t too_big_answered = 0;  // "packet too big" sent
-  uint64_t too_big_limited = 0;   // not sent: kTooBigPerSecond
+  uint64_t too_big_limited = 0;   // not sent: kAnswersPerSecond
   uint64_t drop_malformed = 0;
   uint64_t drop_unsupported = 0;  // IP options, extension headers, fragments
   uint64_t drop_bad_icmp = 0;     // errors about nothing in flight, or of no use
@@ -73,6 +75,8 @@ struct SpliceCounters {
     handle(std::string_view("translated"), translated);
     handle(std::string_view("icmp_translated"), icmp_translated);
     handle(std::string_view("syns_answered"), syns_answered);
+    handle(std::string_view("syns_limited"), syns_limited);
+    handle(std::string_view("icmp_limited"), icmp_limited);
     handle(std::string_view("too_big_answered"), too_big_answered);
     handle(std::string_view("too_big_limited"), too_big_limited);
     handle(std::string_view("drop_malformed"), drop_malformed);
@@ -172,7 +176,7 @@ class SpliceTable {
                  port::TxPacket& out);
   /// Makes of `packet`, an intact ICMP error whose `error.tuple` a direction has, what is sent to
   /// the end whose packet it is about. False: nothing, and the reason is counted.
-  bool translate_error(const wire::TcpError& error, const port::RxPacket& packet,
+  bool translate_error(const wire::TcpError& error, const port::RxPacket& packet, Time now,
                        port::TxPacket& out);
   /// Takes note of what the kernel's program has told of a rule of ours.
   void on_event(const fl_splice_event& event, Time now);
@@ -194,13 +198,16 @@ class SpliceTable {
  private:
   /// Ways looked up in one on_timer(): some 50 us.
   static constexpr size_t kRefreshStep = 256;
-  /// As many as the host stack sends RSTs by default (StackConfig::resets_per_second).
-  static constexpr uint32_t kTooBigPerSecond = 1000;
+  /// Of each kind, as many as the host stack sends RSTs by default
+  /// (StackConfig::resets_per_second): they cost more than a packet, and anybody may ask for them
+  /// (RFC 5961 §7).
+  static constexpr uint32_t kAnswersPerSecond = 1000;
   using Direction = Splice::Direction;
   static const FourTuple& key_of(const Direction& d) { return d.tuple; }
 
   bool find_way(Direction& direction);
-  Made answer_syn(Direction& direction, const port::RxPacket& packet, port::TxPacket& out);
+  Made answer_syn(Direction& direction, const port::RxPacket& packet, Time now,
+                  port::TxPacket& out);
   Made answer_too_big(const Direction& direction, const port::RxPacket& packet, Time now,
                       port::TxPacket& out);
   void sink_if_due(Splice& splice);
@@ -237,6 +244,8 @@ class SpliceTable {
   TimerWheel timers_;
   std::vector<port::TcpPacketSpec> idle_resets_;
   RateLimit too_big_;
+  RateLimit syns_;
+  RateLimit errors_;
   SpliceCounters counters_;
 };
 

@@ -58,7 +58,8 @@ std::optional<wire::IcmpHeader> believed(const wire::TcpError& error) {
 }  // namespace
 
 bool SpliceTable::translate_error(const wire::TcpError& error, const port::RxPacket& packet,
-                                  port::TxPacket& out) {
+                                  Time now, port::TxPacket& out) {
+  if (!errors_.allow(now, kAnswersPerSecond)) return ++counters_.icmp_limited, false;
   Direction& back = *find(error.tuple);
   const Direction& quoted = back.splice->other(back);
   const std::optional<Carrier> carrier = carrier_of(packet);
@@ -93,7 +94,7 @@ SpliceTable::Made SpliceTable::answer_too_big(const Direction& direction,
                                               port::TxPacket& out) {
   const auto frame = wire::EthernetView::checked(packet.frame);
   if (!frame) return ++counters_.drop_malformed, Made::kNothing;
-  if (!too_big_.allow(now, kTooBigPerSecond)) return ++counters_.too_big_limited, Made::kNothing;
+  if (!too_big_.allow(now, kAnswersPerSecond)) return ++counters_.too_big_limited, Made::kNothing;
   wire::IcmpHeader header;
   const bool v4 = direction.tuple.remote.address.is_v4();
   header.type = v4 ? wire::IcmpHeader::kUnreachable : wire::IcmpHeader::kV6PacketTooBig;

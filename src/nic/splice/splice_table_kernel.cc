@@ -70,12 +70,22 @@ void SpliceTable::on_event(const fl_splice_event& event, Time now) {
   Direction* direction = find(tuple_of(event.key));
   if (direction == nullptr || direction->rule.generation != event.generation) return;
   Splice& splice = *direction->splice;
-  if (event.kind != FL_SPLICE_EVENT_REUSED) return take_end(splice, now);
+  Direction& peer = splice.other(*direction);
+  if (event.kind == FL_SPLICE_EVENT_OVER) return take_end(splice, now);
+  if (event.kind == FL_SPLICE_EVENT_RESET) {
+    const bool is_first = !splice.reset_noted && splice.seat != SpliceSeat::kUser;
+    take_end(splice, now);
+    // What has passed since may be the question whether the RST was meant.
+    if (is_first && splice.reset_noted) {
+      direction->packets_at_reset = event.packets;
+      peer.packets_at_reset = event.peer_packets;
+    }
+    return;
+  }
   surface(splice);
   // The program has taken the rules out; their counts are in the event.
   direction->rule.packets += event.packets;
   direction->rule.bytes += event.bytes;
-  Direction& peer = splice.other(*direction);
   peer.rule.packets += event.peer_packets;
   peer.rule.bytes += event.peer_bytes;
   remove(splice, SpliceEnd::kReused);

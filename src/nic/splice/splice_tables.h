@@ -42,6 +42,7 @@ struct fl_splice_key {
 #define FL_SPLICE_PEER_FIN_ACKED 0x02 /* and this direction has acknowledged it */
 #define FL_SPLICE_RESET 0x04          /* a RST has passed in this direction */
 #define FL_SPLICE_OVER 0x08           /* both FINs acknowledged: in both rules */
+#define FL_SPLICE_RESET_EXACT 0x10    /* a RST has passed that its receiver had to believe */
 
 /* fl_splice_rule.window before a packet has passed: any number is within it. */
 #define FL_SPLICE_ANY_WINDOW 0xffffffffu

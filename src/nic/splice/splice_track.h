@@ -6,11 +6,13 @@
  *     FIN one way      its end is written into the other direction's rule (PEER_FIN), whose
  *                      acknowledgements are compared with it (PEER_FIN_ACKED)
  *     both acked       OVER, in both rules
- *     RST              RESET
+ *     RST              RESET; where its receiver's acknowledgements have come to, RESET_EXACT
  *
  * A FIN or RST counts only within the window its receiver last announced: the receiver ignores others
  * (RFC 9293 section 3.10.7.4, RFC 5961 section 3), so one guessed from outside must not end the
- * splice. It is translated all the same; the receiver decides.
+ * splice. It is translated all the same; the receiver decides. One within the window may still be a
+ * guess: the receiver asks, by an ACK, and the sender, if it is no more, answers by an exact one. So it
+ * answers what is still on its way to it, too.
  *
  * The common packet touches one rule; the other is looked up only when fl_splice_count() asks for it.
  */
@@ -70,11 +72,15 @@ FL_INLINE __u32 fl_splice_track(struct fl_splice_rule *rule, struct fl_splice_ru
 				const struct fl_splice_segment *segment)
 {
 	__u32 fin_end = segment->seq + segment->payload + 1;
+	__u32 event;
 
 	if (segment->flags & FL_TCP_RST) {
 		if (!fl_splice_in_window(peer, segment->seq))
 			return 0;
-		return fl_splice_set_state(rule, FL_SPLICE_RESET) ? FL_SPLICE_EVENT_RESET : 0;
+		event = fl_splice_set_state(rule, FL_SPLICE_RESET) ? FL_SPLICE_EVENT_RESET : 0;
+		if (segment->seq == peer->acked && fl_splice_set_state(rule, FL_SPLICE_RESET_EXACT))
+			event = FL_SPLICE_EVENT_RESET;
+		return event;
 	}
 	if ((segment->flags & FL_TCP_FIN) && !(peer->state & FL_SPLICE_PEER_FIN_ACKED) &&
 	    fl_splice_in_window(peer, fin_end)) {
@@ -93,7 +99,7 @@ FL_INLINE __u32 fl_splice_track(struct fl_splice_rule *rule, struct fl_splice_ru
 FL_INLINE int fl_splice_is_finished(const struct fl_splice_rule *rule,
 				    const struct fl_splice_rule *peer)
 {
-	return ((rule->state | peer->state) & (FL_SPLICE_OVER | FL_SPLICE_RESET)) != 0;
+	return ((rule->state | peer->state) & (FL_SPLICE_OVER | FL_SPLICE_RESET_EXACT)) != 0;
 }
 
 /* Tells of `rule`, found by `key`. */

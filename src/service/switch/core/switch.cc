@@ -156,6 +156,17 @@ Result<std::unique_ptr<Switch>> Switch::start(Runtime runtime, SwitchOptions opt
   return made;
 }
 
+// As the stack finds a listener: the address itself before any address of its family.
+std::shared_ptr<VirtualServer> Switch::virtual_server_at(const Endpoint& endpoint) const {
+  const Endpoint any{endpoint.address.is_v4() ? IpAddress::v4(0) : IpAddress(), endpoint.port};
+  for (const Endpoint& wanted : {endpoint, any}) {
+    for (const auto& v : parts_->current.virtual_servers) {
+      if (std::ranges::find(v->options.listen, wanted) != v->options.listen.end()) return v;
+    }
+  }
+  return nullptr;
+}
+
 void Switch::adopt_spliced() {
   std::vector<nic::Splice*> found;
   const auto begun_before = [&](nic::Splice& splice) {
@@ -163,11 +174,7 @@ void Switch::adopt_spliced() {
   };
   parts_->shared.runtime.stack.splices().for_each(begun_before);
   for (nic::Splice* splice : found) {
-    const auto at = std::ranges::find_if(parts_->current.virtual_servers, [&](const auto& v) {
-      return v->serves(splice->client().local);
-    });
-    SplicedSession::adopt(parts_->shared, *splice,
-                          at != parts_->current.virtual_servers.end() ? *at : nullptr);
+    SplicedSession::adopt(parts_->shared, *splice, virtual_server_at(splice->client().local));
   }
 }
 

@@ -20,6 +20,8 @@
 
 namespace fairlead::l7 {
 
+struct VirtualServer;
+
 class Switch {
  public:
   /// Listens on every address, and serves until it is destroyed. An error names the address.
@@ -49,6 +51,8 @@ class Switch {
   struct Parts;
 
   Switch(Runtime runtime, uint64_t seed);
+  /// nullptr: none listens there.
+  std::shared_ptr<VirtualServer> virtual_server_at(const Endpoint& endpoint) const;
   /// Splices that are there already, of an earlier process, are sessions from now on.
   void adopt_spliced();
   void end_sessions_of(const balance::Server& server);

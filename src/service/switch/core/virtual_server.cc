@@ -1,6 +1,5 @@
 #include "service/switch/core/virtual_server.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "service/switch/core/shared_state.h"
@@ -96,13 +95,6 @@ balance::Server* VirtualServer::server_at(const Endpoint& endpoint) const {
     if (found == nullptr && server.endpoint() == endpoint) found = &server;
   });
   return found;
-}
-
-bool VirtualServer::serves(const Endpoint& endpoint) const {
-  return std::ranges::any_of(options.listen, [&](const Endpoint& listening) {
-    return listening.port == endpoint.port &&
-           (listening.address == endpoint.address || listening.address.is_unspecified());
-  });
 }
 
 VirtualServer::VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,

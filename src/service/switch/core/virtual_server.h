@@ -68,8 +68,6 @@ struct VirtualServer {
   uint16_t mss_max(const host::Stack& stack) const;
   /// nullptr: none of its pools has one there.
   balance::Server* server_at(const Endpoint& endpoint) const;
-  /// It listens there.
-  bool serves(const Endpoint& endpoint) const;
   bool full() const {
     return options.max_connections != 0 && session_count >= options.max_connections;
   }
