@@ -384,6 +384,33 @@ TEST(Switch, TimewaitIsHowLongTheAddressesOfEitherConnectionRest) {
   }
 }
 
+TEST(Switch, EstablishedIsHowLongAClientMayKeepASpliceFromBeginning) {
+  SwitchWorld world;
+  SwitchOptions options = SwitchWorld::options({11});
+  options.virtual_servers[0].timeouts.established = seconds(5);
+  world.start(std::move(options));
+  world.serve(11, [](TcpSocket socket) {
+    std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    return say_and_close(std::move(socket), answer.append(1'000'000, 'x'));
+  });
+  world.spawn([](SwitchWorld& w) -> Task<void> {
+    host::SocketOptions small;
+    small.receive_buffer_min = small.receive_buffer_max = 4096;
+    auto socket = co_await TcpSocket::connect(
+        w.client_runtime(),
+        {.remote = SwitchWorld::kListener, .source = {}, .local_port = {}, .socket = small});
+    co_await SwitchWorld::write(*socket, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    co_await w.client_runtime().scheduler.sleep_for(hours(1));  // and reads nothing
+  }(world));
+  world.run(seconds(2));
+  EXPECT_EQ(world.stack().splicing_count(), 1u);
+  world.run(seconds(9));
+  EXPECT_EQ(world.stack().splicing_count(), 0u);
+  EXPECT_EQ(world.sut().session_count(), 0u);
+  EXPECT_EQ(world.stack().connection_count(), 0u);
+  EXPECT_EQ(world.sut().counters().idle_timeouts, 1u);
+}
+
 TEST(Switch, TimewaitIsHowLongASpliceThatHasEndedLetsLatePacketsPass) {
   SwitchWorld world;
   SwitchOptions options = with_timeouts({.timewait = seconds(5)});
