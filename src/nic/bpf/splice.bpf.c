@@ -162,7 +162,7 @@ static __always_inline int find_headers(struct headers *at, __u8 *data, __u8 *en
 	if (ether_type == FL_ETH_P_IPV6 && at->ip + FL_IPV6_HEADER + FL_TCP_HEADER > end)
 		return -1;
 	at->tcp = at->ip + size;
-	return fl_splice_is_plain(at->ip, ether_type) ? 0 : -1;
+	return fl_is_plain(at->ip, ether_type) ? 0 : -1;
 }
 
 /*

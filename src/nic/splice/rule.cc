@@ -175,7 +175,7 @@ std::optional<fl_splice_key> key_of(ByteSpan packet) {
   const bool v6 = packet[0] >> 4 == 6;
   const size_t header = v6 ? FL_IPV6_HEADER : FL_IPV4_HEADER;
   if (packet.size() < header + FL_TCP_HEADER) return std::nullopt;
-  if (!fl_splice_is_plain(packet.data(), v6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP)) return std::nullopt;
+  if (!fl_is_plain(packet.data(), v6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP)) return std::nullopt;
   fl_splice_key key;
   fl_splice_read_key(&key, packet.data(), packet.data() + header);
   return key;
@@ -191,7 +191,7 @@ SpliceOutcome translate(const fl_splice_rule& rule, MutableByteSpan headers,
     outcome.verdict = FL_SPLICE_DROP_MALFORMED;
     return outcome;
   }
-  if (!fl_splice_is_plain(ip, v6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP)) return outcome;
+  if (!fl_is_plain(ip, v6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP)) return outcome;
   outcome.verdict = fl_splice_judge(
       &rule, ip, ip + header, {.size = packet.size, .gso_size = packet.gso_size}, &outcome.segment);
   if (outcome.verdict != FL_SPLICE_TRANSLATED) return outcome;

@@ -32,7 +32,7 @@ fl_splice_rule inverse(const FourTuple& tuple, const fl_splice_rule& rule) {
 bool was_made_by(const fl_splice_rule& rule, ByteSpan quote, size_t ip_size) {
   const bool v6 = ip_size == FL_IPV6_HEADER;
   if (quote.size() < ip_size + 8) return false;
-  if (!fl_splice_is_plain(quote.data(), v6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP)) return false;
+  if (!fl_is_plain(quote.data(), v6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP)) return false;
   fl_splice_key quoted;
   fl_splice_read_key(&quoted, quote.data(), quote.data() + ip_size);
   const fl_splice_key made{.source = rule.source,

@@ -63,7 +63,7 @@ fl_splice_judge_loaded(void *tables, void *packet, const struct fl_packet *parse
 	if (parsed->kind == FL_KIND_TCP_FRAGMENT)
 		return FL_SPLICE_DROP_FRAGMENT;
 	if (fl_load(packet, 0, ip, ether_type == FL_ETH_P_IPV6 ? FL_IPV6_HEADER : FL_IPV4_HEADER) ||
-	    !fl_splice_is_plain(ip, ether_type))
+	    !fl_is_plain(ip, ether_type))
 		return FL_SPLICE_UP_OPTIONS;
 	return fl_splice_judge_plain(rule, packet, ip, gso_size);
 }

@@ -23,15 +23,6 @@
 
 #include "nic/splice/splice_packet.h"
 
-#define FL_OPTION_END 0
-#define FL_OPTION_NOP 1
-#define FL_OPTION_SACK 5
-#define FL_OPTION_TIMESTAMPS 8
-
-#define FL_OPTION_TIMESTAMPS_SIZE 10
-#define FL_SACK_BLOCK 8
-#define FL_MAX_OPTIONS 40
-
 /* NOP NOP TIMESTAMPS 10, and NOP NOP SACK: the layouts everyone sends (RFC 7323 appendix A). */
 #define FL_NOP_NOP_TIMESTAMPS fl_swap32(0x0101080au)
 #define FL_NOP_NOP_SACK fl_swap32(0x01010500u)
@@ -41,20 +32,6 @@ struct fl_splice_sums {
 	__u32 pseudo; /* addresses */
 	__u32 rest;   /* TCP header */
 };
-
-FL_INLINE __u32 fl_fold32(__u64 sum)
-{
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	return (__u32)((sum & 0xffffffffu) + (sum >> 32));
-}
-
-FL_INLINE __u16 fl_fold16(__u64 sum)
-{
-	__u32 folded = fl_fold32(sum);
-
-	folded = (folded & 0xffffu) + (folded >> 16);
-	return (__u16)((folded & 0xffffu) + (folded >> 16));
-}
 
 /* The checksum after its words changed by `sum`; in memory order, as is the result. */
 FL_INLINE __u16 fl_checksum_update(__u16 checksum, __u64 sum)
