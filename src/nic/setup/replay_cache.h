@@ -1,0 +1,62 @@
+// ReplayCache: which handshakes have made a connection already, so that a late copy of the ACK that
+// proved one does not make another, with the same request in it.
+//
+// Nothing in a cookie can tell the second use from the first, so this is remembered, for as long as
+// the cookie is valid: 8 bytes, of its hash and of the time, in buckets of a cache line.
+//
+// Bound: the number of entries. In a full bucket the oldest is forgotten; insert() says so when its
+// cookie was still valid, since then a copy of its ACK would pass.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "nic/setup/setup_cookie.h"
+
+namespace fairlead::nic {
+
+class ReplayCache {
+ public:
+  /// Rounded up to a power of two, at least a bucket; 8 bytes each.
+  explicit ReplayCache(size_t entries)
+      : buckets_(std::bit_ceil(std::max(entries, kBucket)) / kBucket) {}
+
+  /// `hash`: a cookie's, all 64 bits.
+  bool contains(uint64_t hash) const {
+    const Bucket& bucket = bucket_of(hash);
+    return std::ranges::any_of(bucket.entries, [&](uint64_t entry) {
+      return entry != 0 && (entry & kHashMask) == (hash & kHashMask);
+    });
+  }
+
+  /// At a time in FL_COOKIE_UNITs. False: forgot one whose cookie is still valid.
+  bool insert(uint64_t hash, uint32_t units) {
+    auto& entries = const_cast<Bucket&>(bucket_of(hash)).entries;
+    const uint64_t oldest = entries.back();
+    std::shift_right(entries.begin(), entries.end(), 1);
+    entries.front() = (hash & kHashMask) | kUsed | (units & kTimeMask);
+    return oldest == 0 || ((units - oldest) & kTimeMask) > FL_COOKIE_WINDOW;
+  }
+
+ private:
+  static constexpr size_t kBucket = 8;
+  // An entry: hash, 56 bits · used · time, 7 bits. Time counts from the use, not from the making.
+  static constexpr uint64_t kHashMask = ~uint64_t{0xff};
+  static constexpr uint64_t kUsed = 0x80;
+  static constexpr uint64_t kTimeMask = 0x7f;
+
+  struct alignas(64) Bucket {
+    std::array<uint64_t, kBucket> entries{};  // the youngest first
+  };
+
+  const Bucket& bucket_of(uint64_t hash) const {
+    return buckets_[(hash >> 32) & (buckets_.size() - 1)];
+  }
+
+  std::vector<Bucket> buckets_;
+};
+
+}  // namespace fairlead::nic
