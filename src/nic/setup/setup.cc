@@ -1,0 +1,148 @@
+#include "nic/setup/setup.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/random.h"
+#include "nic/setup/setup_rule.h"
+#include "wire/ethernet.h"
+
+// What the plain-C headers leave to whoever includes them.
+static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
+  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
+  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
+  std::memcpy(to, bytes.data() + offset, size);
+  return 0;
+}
+
+namespace fairlead::nic {
+namespace {
+
+constexpr size_t kEthernet = sizeof(wire::EthernetHeader);
+
+SipKey random_key() {
+  SipKey key;
+  fill_secure_random({reinterpret_cast<uint8_t*>(&key), sizeof key});
+  return key;
+}
+
+Endpoint endpoint_of(const fl_address& address, uint16_t port) {
+  std::array<uint8_t, 16> bytes;
+  std::memcpy(bytes.data(), &address, sizeof bytes);
+  return {IpAddress::v6(bytes), fl_swap16(port)};
+}
+
+fl_setup_time time_of(Time now) {
+  return fl_setup_time_of(static_cast<uint64_t>(now.time_since_epoch().count()));
+}
+
+/// The frame that the packet came in, the other way.
+void write_answer(const fl_setup_packet& packet, const port::RxPacket& from, port::TxPacket& out) {
+  uint8_t* const start = out.header.data();
+  const size_t l4 = kEthernet + packet.ip_size;
+  static_assert(kEthernet + FL_IPV6_HEADER + FL_TCP_HEADER + FL_MAX_OPTIONS <=
+                port::TxPacket::kMaxHeader);
+  std::memcpy(start, from.frame.data() + 6, 6);
+  std::memcpy(start + 6, from.frame.data(), 6);
+  std::memcpy(start + 12, from.frame.data() + 12, 2);
+  std::memcpy(start + kEthernet, packet.ip, packet.ip_size);
+  std::memcpy(start + l4, packet.tcp, packet.tcp_size);
+  out.header_size = static_cast<uint16_t>(l4 + packet.tcp_size);
+  out.l4_offset = static_cast<uint16_t>(l4);
+  out.ipv6 = packet.ether_type == FL_ETH_P_IPV6;
+  out.port_index = from.port_index;
+}
+
+NewConnection connection_of(const FourTuple& tuple, const fl_setup_listener& listener,
+                            const fl_setup_confirmation& proof) {
+  const bool scales = proof.options.window_scale != FL_NO_WINDOW_SCALE;
+  return {.tuple = tuple,
+          .irs = SeqNum(proof.client_isn),
+          .iss = SeqNum(proof.isn),
+          .mss = listener.mss,
+          .window = listener.window,
+          .window_shift = scales ? listener.window_scale : uint8_t{0},
+          .peer_mss = proof.options.mss,
+          .peer_window_shift = scales ? std::optional(proof.options.window_scale) : std::nullopt,
+          .sack = proof.options.sack != 0,
+          .ecn = proof.options.ecn != 0,
+          .timestamps = {.value = proof.ts_value, .echo = proof.ts_echo},
+          .proof = proof.hash};
+}
+
+}  // namespace
+
+SetupOffload::SetupOffload(const port::Router& router, const fl_setup_secrets& secrets,
+                           Options options)
+    : router_(router),
+      secrets_(secrets),
+      options_(options),
+      listeners_(0, EndpointHash{random_key()}),
+      replays_(options.max_replays) {}
+
+Result<void> SetupOffload::set_listener(const Endpoint& endpoint,
+                                        const fl_setup_listener& listener) {
+  CHECK(listener.window_scale <= FL_MAX_WINDOW_SCALE);
+  if (!listeners_.contains(endpoint) && listeners_.size() >= options_.max_listeners) {
+    return fail(Errc::kNoBufferSpace);
+  }
+  listeners_.insert_or_assign(endpoint, listener);
+  return {};
+}
+
+void SetupOffload::remove_listener(const Endpoint& endpoint) { listeners_.erase(endpoint); }
+
+const fl_setup_listener* SetupOffload::find_listener(const Endpoint& local) const {
+  if (const auto exact = listeners_.find(local); exact != listeners_.end()) return &exact->second;
+  const Endpoint any{local.address.is_v4() ? IpAddress::v4(0) : IpAddress(), local.port};
+  const auto wildcard = listeners_.find(any);
+  if (wildcard == listeners_.end() || !router_.is_local(local.address)) return nullptr;
+  return &wildcard->second;
+}
+
+SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
+                                 port::TxPacket& answer) const {
+  if (packet.frame.size() < kEthernet) return {};
+  ByteSpan ip = packet.frame.subspan(kEthernet);
+  fl_setup_packet headers;
+  if (fl_setup_read(&ip, fl_be16(packet.frame.data() + 12), static_cast<uint32_t>(ip.size()),
+                    &headers) != 0) {
+    return {};
+  }
+  const bool is_syn = fl_setup_is_syn(&headers) != 0;
+  if (!is_syn && fl_setup_is_ack(&headers) == 0) return {};
+  fl_setup_tuple plain;
+  fl_setup_read_tuple(&headers, &plain);
+  const FourTuple tuple{.local = endpoint_of(plain.destination, plain.destination_port),
+                        .remote = endpoint_of(plain.source, plain.source_port)};
+  const fl_setup_listener* const listener = find_listener(tuple.local);
+  if (listener == nullptr || fl_setup_read_options(&ip, &headers) != 0) return {};
+  if (is_syn) {
+    const bool unknown = packet.checksum == port::ChecksumState::kUnknown;
+    const fl_setup_verdict verdict =
+        fl_setup_answer(&headers, &plain, listener, &secrets_, time_of(now),
+                        unknown ? FL_CHECKSUM_TO_VERIFY : FL_CHECKSUM_TRUSTED);
+    if (verdict == FL_SETUP_ANSWERED) write_answer(headers, packet, answer);
+    return {.verdict = verdict};
+  }
+  fl_setup_confirmation proof;
+  const fl_setup_verdict verdict =
+      fl_setup_confirm(&headers, &plain, listener, &secrets_, time_of(now), &proof);
+  if (verdict != FL_SETUP_NEW_CONNECTION) return {.verdict = verdict};
+  if (replays_.contains(proof.hash)) return {.verdict = FL_SETUP_REPLAYED};
+  return {.verdict = verdict, .connection = connection_of(tuple, *listener, proof)};
+}
+
+SetupOutcome SetupOffload::on_packet(const port::RxPacket& packet, Time now,
+                                     port::TxPacket& answer) {
+  const SetupOutcome outcome = judge(packet, now, answer);
+  ++counts_[outcome.verdict];
+  return outcome;
+}
+
+void SetupOffload::made_connection(const NewConnection& connection, Time now) {
+  if (!replays_.insert(connection.proof, time_of(now).units)) ++replays_forgotten_;
+}
+
+}  // namespace fairlead::nic
