@@ -91,7 +91,7 @@ void on_input(ByteSpan input) {
       .window = test::read16(input, 7),
       .window_scale = static_cast<uint8_t>(input[9] % 15),
       .flags = (choices & kEcn) != 0 ? uint8_t{FL_SETUP_ECN} : uint8_t{0},
-      .reserved = {}};
+      .reserved = 0};
   std::vector<uint8_t> packet(input.begin() + kPrefix, input.end());
   if (has_headers(packet)) {
     if ((choices & kToListener) != 0) send_to_listener(packet);

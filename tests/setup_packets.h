@@ -21,7 +21,7 @@ namespace fairlead::test {
 /// The listener of all vectors, and with what its SYN-ACKs are made.
 Endpoint setup_listener_endpoint(bool v6);
 inline constexpr fl_setup_listener kSetupListener{
-    .mss = 1460, .window = 65535, .window_scale = 7, .flags = FL_SETUP_ECN, .reserved = {}};
+    .mss = 1460, .window = 65535, .window_scale = 7, .flags = FL_SETUP_ECN, .reserved = 0};
 inline constexpr fl_setup_secrets kSetupSecrets{
     .cookie = {{0x0706050403020100, 0x0f0e0d0c0b0a0908}, {0x1716151413121110, 0x1f1e1d1c1b1a1918}},
     .timestamps = {0x2726252423222120, 0x2f2e2d2c2b2a2928}};

@@ -26,16 +26,17 @@ struct SteeringCloser {
   void operator()(steering_bpf* skeleton) const { steering_bpf__destroy(skeleton); }
 };
 
-/// Addresses all zero: the loopback interface's, and what own_mac is when nobody sets it.
-PacketBytes frame_of(const PacketBytes& packet) {
-  PacketBytes out(12);
-  append16(out, ether_type_of(packet));
-  return out + packet;
+/// To an address all zero: the loopback interface's, and what own_mac is when nobody sets it.
+PacketBytes frame_of(const ProgramInput& input) {
+  PacketBytes out(6);
+  out.insert(out.end(), input.source_mac.begin(), input.source_mac.end());
+  append16(out, ether_type_of(input.packet));
+  return out + input.packet;
 }
 
 /// What every kind of program is run with.
 struct Run {
-  explicit Run(const ProgramInput& input) : frame(frame_of(input.packet)), out(frame.size() + 64) {
+  explicit Run(const ProgramInput& input) : frame(frame_of(input)), out(frame.size() + 64) {
     options.sz = sizeof options;
     options.data_in = frame.data();
     options.data_size_in = static_cast<uint32_t>(frame.size());
@@ -139,18 +140,12 @@ class Loaded final : public SplicePrograms {
     return out;
   }
 
-  ProgramRun run_tc(const ProgramInput& input) const override { return run_skb(tc_fd(), input); }
+  ProgramRun run_tc(const ProgramInput& input) const override { return run_on_skb(tc_fd(), input); }
   ProgramRun run_xdp(const ProgramInput& input) const override {
-    Run run(input);
-    xdp_md context{};
-    context.data_end = run.options.data_size_in;
-    context.ingress_ifindex = input.interface;
-    run.options.ctx_in = &context;
-    run.options.ctx_size_in = sizeof context;
-    return run.on(xdp_fd());
+    return run_on_xdp(xdp_fd(), input);
   }
   bool filter_accepts(const ProgramInput& input) const override {
-    return run_skb(bpf_program__fd(steering_->progs.fl_filter), input).returned != 0;
+    return run_on_skb(bpf_program__fd(steering_->progs.fl_filter), input).returned != 0;
   }
   uint64_t count(uint32_t counter) const override {
     std::vector<uint64_t> per_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
@@ -170,21 +165,31 @@ class Loaded final : public SplicePrograms {
     const fl_splice_key key = nic::key_of(tuple);
     return bpf_map_lookup_elem(rules(), &key, &out) == 0;
   }
-  static ProgramRun run_skb(int program, const ProgramInput& input) {
-    Run run(input);
-    __sk_buff context{};
-    context.gso_size = input.gso_size;
-    run.options.ctx_in = &context;
-    run.options.ctx_size_in = sizeof context;
-    run.options.flags = input.checksum_complete ? BPF_F_TEST_SKB_CHECKSUM_COMPLETE : 0;
-    return run.on(program);
-  }
-
   std::unique_ptr<splice_bpf, SpliceCloser> splice_;
   std::unique_ptr<steering_bpf, SteeringCloser> steering_;
 };
 
 }  // namespace
+
+ProgramRun run_on_skb(int program, const ProgramInput& input) {
+  Run run(input);
+  __sk_buff context{};
+  context.gso_size = input.gso_size;
+  run.options.ctx_in = &context;
+  run.options.ctx_size_in = sizeof context;
+  run.options.flags = input.checksum_complete ? BPF_F_TEST_SKB_CHECKSUM_COMPLETE : 0;
+  return run.on(program);
+}
+
+ProgramRun run_on_xdp(int program, const ProgramInput& input) {
+  Run run(input);
+  xdp_md context{};
+  context.data_end = run.options.data_size_in;
+  context.ingress_ifindex = input.interface;
+  run.options.ctx_in = &context;
+  run.options.ctx_size_in = sizeof context;
+  return run.on(program);
+}
 
 std::unique_ptr<SplicePrograms> SplicePrograms::load(uint32_t entries,
                                                      const std::array<uint8_t, 6>& mac) {

@@ -23,8 +23,13 @@ struct ProgramInput {
   uint32_t gso_size = 0;
   /// skb->csum holds the sum of all bytes, which the kernel checks again after the run.
   bool checksum_complete = false;
-  uint32_t interface = 0;  // XDP: where it comes in; 0: the loopback interface
+  uint32_t interface = 0;               // XDP: where it comes in; 0: the loopback interface
+  std::array<uint8_t, 6> source_mac{};  // its destination is the loopback interface's, all zero
 };
+
+/// Any tc program or socket filter, and any XDP program; aborts when the kernel refuses.
+ProgramRun run_on_skb(int program, const ProgramInput& input);
+ProgramRun run_on_xdp(int program, const ProgramInput& input);
 
 class SplicePrograms {
  public:

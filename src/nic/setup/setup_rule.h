@@ -146,13 +146,22 @@ FL_INLINE enum fl_setup_verdict fl_setup_judge_syn(const struct fl_setup_packet 
 	return FL_SETUP_ANSWERED;
 }
 
-/* RFC 3168 section 6.1.1: both flags ask for it. */
-FL_INLINE int fl_setup_agree_on_ecn(const struct fl_setup_packet *packet,
-				    const struct fl_setup_listener *listener)
+/* What comes of the client's offer. */
+FL_INLINE void fl_setup_agree(const struct fl_setup_packet *packet, const struct fl_tcp_options *syn,
+			      const struct fl_setup_listener *listener,
+			      struct fl_setup_options *agreed)
 {
 	const __u8 both = FL_TCP_ECE | FL_TCP_CWR;
 
-	return (packet->tcp[13] & both) == both && (listener->flags & FL_SETUP_ECN);
+	agreed->window_scale = syn->flags & FL_SYN_WINDOW_SCALE ? syn->window_scale & 15
+								: FL_NO_WINDOW_SCALE;
+	agreed->sack = (syn->flags & FL_SYN_SACK) != 0;
+	/* RFC 3168 section 6.1.1: both flags ask for it. */
+	agreed->ecn = (packet->tcp[13] & both) == both && (listener->flags & FL_SETUP_ECN);
+	/* Without the option 536, for IPv6 1220: RFC 9293 section 3.7.1. */
+	agreed->mss = fl_cookie_mss(packet->ether_type == FL_ETH_P_IPV6);
+	if (syn->flags & FL_SYN_MSS)
+		agreed->mss = (__u16)syn->mss;
 }
 
 FL_INLINE void fl_setup_answer_ip(struct fl_setup_packet *packet, const struct fl_setup_tuple *tuple)
@@ -182,9 +191,7 @@ struct fl_setup_syn_ack {
 	__u32 ack;
 	__u32 ts_value;
 	__u32 ts_echo;
-	__u8 ecn;
-	__u8 sack;
-	__u8 scales;
+	struct fl_setup_options agreed;
 };
 
 FL_INLINE void fl_setup_answer_tcp(struct fl_setup_packet *packet, const struct fl_setup_tuple *tuple,
@@ -200,17 +207,17 @@ FL_INLINE void fl_setup_answer_tcp(struct fl_setup_packet *packet, const struct 
 	fl_put32(tcp + 4, fl_swap32(answer->isn));
 	fl_put32(tcp + 8, fl_swap32(answer->ack));
 	tcp[12] &= 0xf0;
-	tcp[13] = FL_TCP_SYN | FL_TCP_ACK | (answer->ecn ? FL_TCP_ECE : 0);
+	tcp[13] = FL_TCP_SYN | FL_TCP_ACK | (answer->agreed.ecn ? FL_TCP_ECE : 0);
 	fl_put16(tcp + 14, fl_swap16(listener->window));
 	fl_put32(tcp + 16, 0); /* checksum, urgent pointer */
 	fl_put32(tcp + 20, fl_swap32(0x02040000u | listener->mss));
-	fl_put32(tcp + 24, fl_swap32(answer->sack ? 0x0402080au : 0x0101080au));
+	fl_put32(tcp + 24, fl_swap32(answer->agreed.sack ? 0x0402080au : 0x0101080au));
 	fl_put32(tcp + 28, fl_swap32(answer->ts_value));
 	fl_put32(tcp + 32, fl_swap32(answer->ts_echo));
 #pragma clang loop unroll(full)
 	for (at = 36; at < FL_TCP_HEADER + FL_MAX_OPTIONS; at += 4)
 		fl_put32(tcp + at, at < packet->tcp_size ? FL_SETUP_NOPS : 0);
-	if (answer->scales)
+	if (answer->agreed.window_scale != FL_NO_WINDOW_SCALE)
 		fl_put32(tcp + 36, fl_swap32(scale));
 }
 
@@ -223,8 +230,7 @@ fl_setup_answer(struct fl_setup_packet *packet, const struct fl_setup_tuple *tup
 		const struct fl_setup_listener *listener, const struct fl_setup_secrets *secrets,
 		struct fl_setup_time now, enum fl_setup_checksum checksum)
 {
-	struct fl_tcp_options syn;
-	struct fl_setup_options agreed;
+	struct fl_tcp_options syn = {};
 	struct fl_cookie_claim claim;
 	struct fl_setup_syn_ack answer;
 	enum fl_setup_verdict verdict;
@@ -237,28 +243,17 @@ fl_setup_answer(struct fl_setup_packet *packet, const struct fl_setup_tuple *tup
 		return verdict;
 	if (fl_setup_verify(packet, checksum, &partial))
 		return FL_SETUP_UP_MALFORMED;
-	agreed.window_scale = syn.flags & FL_SYN_WINDOW_SCALE ? syn.window_scale & 15
-							      : FL_NO_WINDOW_SCALE;
-	agreed.sack = (syn.flags & FL_SYN_SACK) != 0;
-	agreed.ecn = fl_setup_agree_on_ecn(packet, listener) != 0;
-	/* Without the option 536, for IPv6 1220: RFC 9293 section 3.7.1. */
-	agreed.mss = fl_cookie_mss(packet->ether_type == FL_ETH_P_IPV6);
-	if (syn.flags & FL_SYN_MSS)
-		agreed.mss = (__u16)syn.mss;
-
+	fl_setup_agree(packet, &syn, listener, &answer.agreed);
 	claim.client_isn = fl_swap32(fl_get32(packet->tcp + 4));
 	claim.timestamp = fl_timestamp_with_options(
-		fl_timestamp_sent(now.milliseconds, fl_timestamp_offset(secrets, tuple)), &agreed);
-	claim.mss_index = fl_cookie_mss_index(agreed.mss);
+		fl_timestamp_sent(now.milliseconds, fl_timestamp_offset(secrets, tuple)), &answer.agreed);
+	claim.mss_index = fl_cookie_mss_index(answer.agreed.mss);
 	claim.window_scale = listener->window_scale;
 	claim.units = now.units;
 	answer.isn = fl_cookie_of(fl_cookie_hash(secrets, tuple, &claim), &claim);
 	answer.ack = claim.client_isn + 1;
 	answer.ts_value = claim.timestamp;
 	answer.ts_echo = syn.ts_value;
-	answer.ecn = agreed.ecn;
-	answer.sack = agreed.sack;
-	answer.scales = (syn.flags & FL_SYN_WINDOW_SCALE) != 0;
 
 	fl_setup_answer_ip(packet, tuple);
 	fl_setup_answer_tcp(packet, tuple, listener, &answer);
@@ -289,7 +284,7 @@ fl_setup_confirm(const struct fl_setup_packet *packet, const struct fl_setup_tup
 		 struct fl_setup_time now, struct fl_setup_confirmation *out)
 {
 	struct fl_cookie_answer answer;
-	struct fl_tcp_options options;
+	struct fl_tcp_options options = {};
 
 	fl_parse_options(packet, &options);
 	if (!(options.flags & FL_SYN_TIMESTAMPS) || !fl_timestamp_has_options(options.ts_echo) ||

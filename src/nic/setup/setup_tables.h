@@ -25,7 +25,7 @@ struct fl_setup_listener {
 	__u16 window;      /* of the SYN-ACK, never scaled; bytes */
 	__u8 window_scale; /* our shift, 14 at most, for those who scale (RFC 7323 section 2.2) */
 	__u8 flags;
-	__u8 reserved[2];
+	__u16 reserved;
 };
 
 /* Of SipHash. */

@@ -25,6 +25,11 @@ FL_INLINE __u16 fl_be16(const __u8 *bytes)
 	return (__u16)(bytes[0] << 8 | bytes[1]);
 }
 
+FL_INLINE __u32 fl_be32(const __u8 *bytes)
+{
+	return (__u32)fl_be16(bytes) << 16 | fl_be16(bytes + 2);
+}
+
 FL_INLINE struct fl_address fl_address_v4(const __u8 *bytes)
 {
 	struct fl_address address = {};

@@ -1,0 +1,201 @@
+// The kernel's copies of the setup rule, run by the kernel on the vectors that user space passes
+// (BPF_PROG_TEST_RUN): byte for byte the same answers.
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "base/check.h"
+#include "nic/setup/setup.h"
+#include "setup.skel.h"
+#include "tests/namespaces.h"
+#include "tests/setup_packets.h"
+#include "tests/splice_programs.h"
+#include "wire/tcp.h"
+
+namespace fairlead::nic {
+namespace {
+
+using test::PacketBytes;
+using test::ProgramRun;
+
+class NoMachine final : public port::Router {
+ public:
+  Result<port::Path> resolve(const IpAddress&) override { return fail(Errc::kHostUnreachable); }
+  std::optional<IpAddress> source_for(const IpAddress&) override { return std::nullopt; }
+  std::optional<uint16_t> mtu_for(const IpAddress&) const override { return std::nullopt; }
+  uint64_t generation() const override { return 0; }
+  bool is_local(const IpAddress&) const override { return false; }
+};
+
+struct Closer {
+  void operator()(setup_bpf* skeleton) const { setup_bpf__destroy(skeleton); }
+};
+
+fl_listener key_of(const Endpoint& endpoint) {
+  fl_listener out{.address = {}, .port = endpoint.port, .reserved = {}};
+  std::memcpy(&out.address, endpoint.address.bytes().data(), sizeof out.address);
+  return out;
+}
+
+class SetupProgramTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    FAIRLEAD_REQUIRE_NAMESPACES();
+    namespaces_.emplace();
+    programs_.reset(setup_bpf__open_and_load());
+    ASSERT_NE(programs_, nullptr);
+    const uint32_t zero = 0;
+    ASSERT_EQ(update(programs_->maps.setup_secrets, zero, test::kSetupSecrets), 0);
+    for (const bool v6 : {false, true}) listen(test::setup_listener_endpoint(v6));
+  }
+
+  void listen(const Endpoint& endpoint) {
+    ASSERT_EQ(update(programs_->maps.setup_listeners, key_of(endpoint), test::kSetupListener), 0);
+    ASSERT_TRUE(offload_.set_listener(endpoint, test::kSetupListener));
+  }
+  void stop_listening(const Endpoint& endpoint) {
+    const fl_listener key = key_of(endpoint);
+    ASSERT_EQ(bpf_map_delete_elem(bpf_map__fd(programs_->maps.setup_listeners), &key), 0);
+  }
+
+  template <typename Key, typename Value>
+  static int update(const bpf_map* map, const Key& key, const Value& value) {
+    return bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY);
+  }
+  uint64_t count(uint32_t verdict) const {
+    std::vector<uint64_t> per_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+    CHECK(bpf_map_lookup_elem(bpf_map__fd(programs_->maps.counters), &verdict, per_cpu.data()) ==
+          0);
+    uint64_t sum = 0;
+    for (const uint64_t value : per_cpu) sum += value;
+    return sum;
+  }
+  ProgramRun run_tc(const PacketBytes& packet, bool checksum_complete = true) const {
+    return test::run_on_skb(
+        bpf_program__fd(programs_->progs.fl_setup_ingress),
+        {.packet = packet, .checksum_complete = checksum_complete, .source_mac = kClientMac});
+  }
+  ProgramRun run_xdp(const PacketBytes& packet) const {
+    return test::run_on_xdp(bpf_program__fd(programs_->progs.fl_setup_xdp),
+                            {.packet = packet, .source_mac = kClientMac});
+  }
+
+  /// What user space makes of it at that time: the packet itself unless it is answered. Padding is
+  /// the frame's and stays.
+  PacketBytes in_user_space(const PacketBytes& packet, Time now) {
+    PacketBytes frame(12);
+    test::append16(frame, packet[0] >> 4 == 6 ? 0x86dd : 0x0800);
+    frame.insert(frame.end(), packet.begin(), packet.end());
+    port::TxPacket answer;
+    answer.clear();
+    if (offload_.on_packet({.frame = frame}, now, answer).verdict != FL_SETUP_ANSWERED) {
+      return packet;
+    }
+    const ByteSpan bytes = answer.header_bytes().subspan(14);
+    PacketBytes out(bytes.begin(), bytes.end());
+    out.insert(out.end(), packet.begin() + static_cast<ptrdiff_t>(out.size()), packet.end());
+    return out;
+  }
+  /// Runs a program and expects what user space makes of the packet just before or just after it:
+  /// the answer holds the time.
+  template <typename Run>
+  ProgramRun expect_same(const PacketBytes& packet, Run run) {
+    const PacketBytes before = in_user_space(packet, monotonic_now());
+    const ProgramRun out = run(packet);
+    const PacketBytes after = in_user_space(packet, monotonic_now());
+    EXPECT_TRUE(out.packet == before || out.packet == after);
+    const bool answered = before != packet;
+    PacketBytes macs(12);
+    std::copy(kClientMac.begin(), kClientMac.end(), macs.begin() + (answered ? 0 : 6));
+    EXPECT_EQ(PacketBytes(out.ethernet.begin(), out.ethernet.begin() + 12), macs);
+    return out;
+  }
+
+  static constexpr std::array<uint8_t, 6> kClientMac{2, 0, 0, 0, 0, 7};
+
+  std::optional<test::NamespacePair> namespaces_;
+  std::unique_ptr<setup_bpf, Closer> programs_;
+  NoMachine machine_;
+  SetupOffload offload_{machine_, test::kSetupSecrets};
+};
+
+TEST_F(SetupProgramTest, TcAnswersEveryVectorAsUserSpaceDoes) {
+  for (const test::SetupVector& vector : test::setup_vectors()) {
+    SCOPED_TRACE(vector.name);
+    const uint64_t before = count(vector.verdict);
+    const ProgramRun run =
+        expect_same(vector.packet, [this](const PacketBytes& p) { return run_tc(p); });
+    const bool answered = vector.verdict == FL_SETUP_ANSWERED;
+    EXPECT_EQ(run.returned, answered ? TC_ACT_REDIRECT : TC_ACT_UNSPEC);
+    EXPECT_EQ(count(vector.verdict), before + 1);
+  }
+}
+
+TEST_F(SetupProgramTest, XdpAnswersEveryVectorAsUserSpaceDoes) {
+  for (const test::SetupVector& vector : test::setup_vectors()) {
+    SCOPED_TRACE(vector.name);
+    const ProgramRun run =
+        expect_same(vector.packet, [this](const PacketBytes& p) { return run_xdp(p); });
+    EXPECT_EQ(run.returned, vector.verdict == FL_SETUP_ANSWERED ? XDP_TX : XDP_PASS);
+  }
+}
+
+TEST_F(SetupProgramTest, RandomSynsAreAnsweredAsInUserSpace) {
+  for (uint64_t seed = 0; seed < 5'000 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Rng rng(seed);
+    const PacketBytes packet = test::random_syn(rng);
+    expect_same(packet, [this](const PacketBytes& p) { return run_tc(p); });
+    expect_same(packet, [this](const PacketBytes& p) { return run_xdp(p); });
+  }
+}
+
+TEST_F(SetupProgramTest, AcksGoToTheDaemonWhichConfirmsThem) {
+  for (const bool v6 : {false, true}) {
+    const ProgramRun run = run_tc(packet_of(test::linux_syn(v6)));
+    const auto syn_ack = test::read_segment(run.packet);
+    ASSERT_TRUE(syn_ack);
+    const PacketBytes ack = packet_of(test::ack_segment(*syn_ack, 5));
+    EXPECT_EQ(run_tc(ack).returned, TC_ACT_UNSPEC);
+    EXPECT_EQ(run_xdp(ack).returned, XDP_PASS);
+    PacketBytes frame(12);
+    test::append16(frame, v6 ? 0x86dd : 0x0800);
+    frame.insert(frame.end(), ack.begin(), ack.end());
+    port::TxPacket unused;
+    EXPECT_EQ(offload_.on_packet({.frame = frame}, monotonic_now(), unused).verdict,
+              FL_SETUP_NEW_CONNECTION);
+  }
+}
+
+TEST_F(SetupProgramTest, PartialChecksumStaysToBeCompleted) {
+  for (const bool v6 : {false, true}) {
+    test::Segment syn = test::linux_syn(v6);
+    syn.partial_checksum = true;
+    const ProgramRun run = run_tc(packet_of(syn), false);
+    EXPECT_EQ(run.returned, TC_ACT_REDIRECT);
+    PacketBytes completed = run.packet;
+    test::complete_checksums(completed, true);
+    EXPECT_EQ(run.packet, completed) << "the pseudo header's sum again";
+    EXPECT_EQ(run_xdp(packet_of(syn)).returned, XDP_PASS) << "nobody completes it there";
+  }
+}
+
+TEST_F(SetupProgramTest, UnspecifiedAddressStandsForThisMachinesOwn) {
+  const uint8_t present = 1;
+  for (const bool v6 : {false, true}) {
+    const Endpoint listener = test::setup_listener_endpoint(v6);
+    stop_listening(listener);
+    listen({v6 ? IpAddress() : IpAddress::v4(0), listener.port});
+    EXPECT_EQ(run_tc(packet_of(test::linux_syn(v6))).returned, TC_ACT_UNSPEC);
+    ASSERT_EQ(update(programs_->maps.addresses, key_of(listener).address, present), 0);
+    EXPECT_EQ(run_tc(packet_of(test::linux_syn(v6))).returned, TC_ACT_REDIRECT);
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::nic
