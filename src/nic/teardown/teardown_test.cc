@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "nic/teardown/teardown_fixture.h"
 
 namespace fairlead::nic {
@@ -297,6 +298,41 @@ TEST_F(Teardowns, TwoEndsThatDisagreeDoNotAnswerEachOtherForever) {
     answers += sent().size();
   }
   EXPECT_EQ(answers, 1u);
+}
+
+TEST_F(Teardowns, WhateverArrivesEveryFlowDrains) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    reset({.max_flows = 6});
+    Rng rng(seed);
+    const auto near = [&rng](SeqNum s) {
+      const auto far = static_cast<uint32_t>(rng.next());
+      return rng.chance(0.7) ? s + static_cast<uint32_t>(rng.below(3)) - 1 : s + far;
+    };
+    for (int step = 0; step < 300; ++step) {
+      const auto port = static_cast<uint16_t>(1 + rng.below(8));
+      Handover h = handover(port);
+      h.peer_closed = rng.chance(0.3);
+      if (rng.chance(0.3)) h.timestamps = wire::Timestamps{1, 100};
+      if (rng.chance(0.2)) (void)take(h, static_cast<uint32_t>(rng.below(kBytes + 1)));
+      const SeqNum acks[] = {kUna, kUna + 1000, kUna + 2000, kEnd};
+      TeardownSegment s = segment(static_cast<uint8_t>(rng.next()), near(kRcvNxt),
+                                  near(acks[rng.below(4)]), static_cast<uint32_t>(rng.below(3)));
+      s.tuple = tuple(port);
+      s.to_listener = rng.chance(0.5);
+      if (rng.chance(0.5)) s.timestamps = wire::Timestamps{static_cast<uint32_t>(99 + step), 1};
+      deliver(s);
+      if (rng.chance(0.5)) sent();
+      if (rng.chance(0.2)) pass(milliseconds(static_cast<int64_t>(rng.below(500))));
+    }
+    while (teardown_->size() > 0) {
+      sent();
+      pass(seconds(1));
+      ASSERT_LT(now_, kStart + hours(1)) << "seed " << seed;
+    }
+    ASSERT_EQ(reports_.size(), teardown_->counters().taken) << "seed " << seed;
+    sent();
+    expect_empty();
+  }
 }
 
 TEST_F(Teardowns, AnotherConnectionsPacketsAreNotOurs) {
