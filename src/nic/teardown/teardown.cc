@@ -119,8 +119,8 @@ std::expected<void, TeardownRefusal> Teardown::take(const Handover& h, Time now)
   state.end_value = (h.snd_una + (flow.bytes + 1)).value();
   state.rcv_nxt_value = h.rcv_nxt.value();
   state.ts_recent = h.timestamps ? h.timestamps->echo : 0;
-  state.rto_ms = static_cast<uint16_t>(
-      std::clamp<int64_t>(h.rto / milliseconds(1), 1, kMaxRto / milliseconds(1)));
+  state.rto_ms = static_cast<uint16_t>(std::clamp<int64_t>(
+      std::chrono::ceil<milliseconds>(h.rto).count(), 1, kMaxRto / milliseconds(1)));
   state.state = h.peer_closed ? TeardownState::kLastAck : TeardownState::kFinWait1;
   state.put(FlowState::kTimestamps, h.timestamps.has_value());
   arm(flow, now + rto(state));

@@ -14,6 +14,7 @@ constexpr uint32_t round_up(uint32_t n, uint32_t unit) { return (n + unit - 1) /
 TimerBitmapWheel::TimerBitmapWheel(const Options& options, Time start)
     : flows_(options.flows),
       slots_(options.slots),
+      slot_bits_(static_cast<uint32_t>(std::countr_zero(options.slots))),
       words_(round_up(round_up(options.flows, 64) / 64, kLineWords)),
       words_per_region_(0),
       interval_(options.interval),
@@ -46,10 +47,10 @@ TimerBitmapWheel::Alarm TimerBitmapWheel::set(uint32_t flow, Time deadline) {
     const uint64_t at = cursor.load();
     uint64_t ahead = due > tick_of(at) ? due - tick_of(at) : 1;
     // A whole turn ahead is the slot of the cursor itself: this scan must not find it there.
-    if ((at & kScanning) != 0 && ahead % slots_ == 0) ++ahead;
-    const uint64_t turns = (ahead - 1) / slots_;
+    if ((at & kScanning) != 0 && (ahead & (slots_ - 1)) == 0) ++ahead;
+    const uint64_t turns = (ahead - 1) >> slot_bits_;
     CHECK(turns <= UINT16_MAX);
-    const uint64_t comes_up = tick_of(at) + ahead - turns * slots_;
+    const uint64_t comes_up = tick_of(at) + ahead - (turns << slot_bits_);
     const auto slot = static_cast<uint16_t>(slot_of(comes_up));
     mark(flow, slot);
     // Had the scan passed before the bit was there, it would come up a turn too late: anew then,

@@ -155,6 +155,7 @@ class TimerBitmapWheel {
 
   uint32_t flows_;
   uint32_t slots_;
+  uint32_t slot_bits_;
   uint32_t words_;  // of a bitmap, whole cache lines
   uint32_t words_per_region_;
   Duration interval_;
