@@ -17,7 +17,7 @@ constexpr uint32_t kFlows = 1024;
 constexpr uint32_t kRegions = 2;
 constexpr uint32_t kSlots = 64;
 constexpr uint32_t kWriters = 2;
-constexpr int64_t kIntervals = 1'000'000;  // the first scanner makes time pass, one in each pass
+constexpr int64_t kIntervals = 300'000;  // the first scanner makes time pass, one in each pass
 constexpr Time kStart{seconds(5)};
 
 struct Flow {
