@@ -73,6 +73,17 @@ TEST(ObjectPool, GrowsSlabBySlab) {
   for (auto* p : all) pool.destroy(p);
 }
 
+TEST(ObjectPool, AllocatesNothingMoreOnceItHasAllocatedAll) {
+  ObjectPool<std::array<char, 40'000>> pool(10);
+  pool.allocate_all();
+  const size_t slabs = pool.slabs();
+  std::vector<std::array<char, 40'000>*> all;
+  while (auto* p = pool.create()) all.push_back(p);
+  EXPECT_EQ(all.size(), 10u);
+  EXPECT_EQ(pool.slabs(), slabs);
+  for (auto* p : all) pool.destroy(p);
+}
+
 TEST(SeqNum, OrderHoldsAcrossTheWrap) {
   SeqNum a(0xfffffff0u), b(0x10u);
   EXPECT_TRUE(a.before(b));

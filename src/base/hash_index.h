@@ -20,9 +20,12 @@ namespace fairlead {
 template <typename T, typename Key, const Key& (*KeyOf)(const T&)>
 class HashIndex {
  public:
-  explicit HashIndex(SipKey secret) : secret_(secret), slots_(64) {}
+  /// Allocates nothing more up to `expected` objects.
+  explicit HashIndex(SipKey secret, size_t expected = 48)
+      : secret_(secret), slots_(std::bit_ceil(expected * 4 / 3 + 1)) {}
 
   size_t size() const { return size_; }
+  size_t slots() const { return slots_.size(); }
 
   T* find(const Key& key) const {
     uint64_t hash = hash_of(key);

@@ -40,5 +40,15 @@ TEST(HashIndex, AgreesWithAStandardMapOverInsertionsAndDeletions) {
   EXPECT_EQ(seen, model.size());
 }
 
+TEST(HashIndex, DoesNotGrowUpToTheExpectedNumber) {
+  for (const size_t expected : {1u, 48u, 49u, 3000u, 3072u}) {
+    Index index({1, 2}, expected);
+    const size_t slots = index.slots();
+    std::deque<Item> items;
+    for (uint64_t key = 0; key < expected; ++key) index.insert(items.emplace_back(key));
+    EXPECT_EQ(index.slots(), slots) << expected;
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::host

@@ -40,6 +40,12 @@ class ObjectPool {
   size_t live() const { return live_; }
   size_t capacity() const { return capacity_; }
 
+  /// Allocates the slabs of all `capacity` objects, so that create() never does.
+  void allocate_all() {
+    while (slabs_.size() * kSlabObjects < capacity_) grow();
+  }
+  size_t slabs() const { return slabs_.size(); }
+
   /// nullptr at the bound.
   template <typename... Args>
   T* create(Args&&... args) {
