@@ -1,0 +1,91 @@
+// ContextDatabase: what is known of each connection, made, found and deleted by traffic alone.
+//
+//   first packet ──▶ create() ──▶ Context ── every packet: touch() ──▶ ... ── FIN, RST, SYN ──▶
+//   erase()
+//                       │                          └── silent for DelTimer ──▶ idle() ──▶ erase()
+//                       └── full: nullptr, the packet takes the simple path
+//
+// Bound: `capacity` contexts; all memory is allocated at construction. Everything is O(1). The hash
+// is keyed, so nobody can choose tuples that collide.
+//
+// DelTimer is restarted by every packet, and to move a timer would touch its neighbours' cache
+// lines each time. So a packet only notes its time, and the timer, when it fires, looks at that and
+// waits for the rest: a context's timer is armed once per DelTimer, however many packets there are.
+#pragma once
+
+#include <optional>
+
+#include "base/hash_index.h"
+#include "base/object_pool.h"
+#include "base/timer_wheel.h"
+#include "nic/aggregate/segment.h"
+
+namespace fairlead::nic {
+
+class Aggregate;
+
+struct Context : TimerNode {
+  Context(const ConnectionKey& k, SeqNum first) : key(k), next(first), after_old(first) {}
+
+  ConnectionKey key;
+  SeqNum next;       // in order up to here: sequence number of the byte to come
+  SeqNum after_old;  // where the last segment of old data ended
+  Time last_packet;
+  Aggregate* aggregate = nullptr;  // what is being gathered
+};
+
+class ContextDatabase {
+ public:
+  struct Options {
+    size_t capacity = 0;
+    Duration del_timer{};
+    SipKey secret;
+  };
+  ContextDatabase(const Options& options, Time now)
+      : del_timer_(options.del_timer),
+        pool_(options.capacity),
+        index_(options.secret, options.capacity),
+        timers_(now) {
+    pool_.allocate_all();
+  }
+  ~ContextDatabase() {
+    while (TimerNode* node = timers_.soonest()) erase(static_cast<Context&>(*node));
+  }
+
+  size_t size() const { return pool_.live(); }
+  size_t capacity() const { return pool_.capacity(); }
+
+  Context* find(const ConnectionKey& key) const { return index_.find(key); }
+  /// nullptr when the database is full. The key must not be in it.
+  Context* create(const ConnectionKey& key, SeqNum next, Time now);
+  /// A packet has come.
+  void touch(Context& context, Time now) { context.last_packet = now; }
+  /// Nothing may be gathered of it any more.
+  void erase(Context& context);
+
+  /// Calls idle(Context&) for each whose DelTimer expires at or before `now`; it must erase it.
+  template <typename Idle>
+  void expire(Time now, Idle&& idle) {
+    timers_.expire(now, [&](TimerNode& node) {
+      auto& context = static_cast<Context&>(node);
+      const Time end = context.last_packet + del_timer_;
+      if (end > now) {
+        timers_.arm(context, end);
+      } else {
+        idle(context);
+      }
+    });
+  }
+  /// When expire() may have something to do; nothing when the database is empty.
+  std::optional<Time> next_deadline() const { return timers_.next_deadline(); }
+
+ private:
+  static const ConnectionKey& key_of(const Context& context) { return context.key; }
+
+  Duration del_timer_;
+  ObjectPool<Context> pool_;
+  HashIndex<Context, ConnectionKey, key_of> index_;
+  TimerWheel timers_;
+};
+
+}  // namespace fairlead::nic

@@ -1,0 +1,86 @@
+// Segment: a frame that is a candidate for aggregation, and what the aggregator wants to know of
+// it.
+//
+// A candidate is one legal TCP segment in one legal IPv4 packet without options, or IPv6 packet
+// without extension headers, that is no fragment, its checksums right, behind at most two VLAN
+// tags. Whether it can be merged is another question (`obstacle`): one that cannot still belongs to
+// a connection, and may not overtake what was gathered of it.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+
+#include "base/seq_num.h"
+#include "base/time.h"
+#include "nic/aggregate/aggregate_counters.h"
+#include "port/packet.h"
+#include "wire/address.h"
+#include "wire/tcp_options.h"
+
+namespace fairlead::nic {
+
+/// One direction of one connection. No padding: it is hashed as it is.
+struct ConnectionKey {
+  static constexpr uint16_t kNoTag = 0xffff;
+
+  FourTuple tuple;  // local is the source
+  uint16_t outer_vlan = kNoTag;
+  uint16_t inner_vlan = kNoTag;
+
+  friend bool operator==(const ConnectionKey&, const ConnectionKey&) = default;
+};
+static_assert(std::has_unique_object_representations_v<ConnectionKey>);
+
+/// Where in a frame which header begins, bytes.
+struct HeaderLayout {
+  uint8_t l3 = 0;
+  uint8_t l4 = 0;
+  uint8_t payload = 0;
+  bool ipv6 = false;
+  bool timestamps = false;  // the only option, laid out as RFC 7323 appendix A recommends
+
+  friend bool operator==(const HeaderLayout&, const HeaderLayout&) = default;
+};
+
+/// The fields that differ from segment to segment of an aggregate.
+struct SegmentFields {
+  SeqNum seq;
+  SeqNum ack;
+  wire::Timestamps timestamps;
+  uint16_t window = 0;
+  uint16_t ip_id = 0;  // IPv4
+  uint16_t size = 0;   // payload, bytes
+  uint16_t sum = 0;    // of the payload, folded (wire/checksum.h)
+  uint8_t flags = 0;
+  Time arrived;
+
+  SeqNum end() const { return seq + size; }
+};
+
+struct Segment {
+  /// Ethernet, two tags, IPv6, TCP with timestamps.
+  static constexpr size_t kMaxHeaders = 14 + 2 * 4 + 40 + 20 + 12;
+
+  ByteSpan frame;  // without padding
+  ConnectionKey key;
+  HeaderLayout layout;
+  SegmentFields fields;
+  bool dont_fragment = false;           // IPv4
+  std::optional<FlushReason> obstacle;  // why it can be merged with nothing before it or behind
+
+  ByteSpan payload() const { return frame.subspan(layout.payload); }
+  size_t ip_size() const { return frame.size() - layout.l3; }
+};
+
+/// Looks at every byte of the frame where the checksum was not verified by the interface. The
+/// segment refers to the frame.
+std::expected<Segment, SimpleReason> read_segment(const port::RxPacket& packet, Time now);
+
+/// Why `segment` cannot be of an aggregate whose first headers are `headers`, of this layout;
+/// nothing when all is equal that has to be. Linux GRO's rules (inet_gro_receive,
+/// ipv6_gro_receive).
+std::optional<FlushReason> header_mismatch(const Segment& segment, const HeaderLayout& layout,
+                                           ByteSpan headers);
+
+}  // namespace fairlead::nic
