@@ -50,6 +50,13 @@ constexpr const char* kShowFooter =
 programs; doc/control.md describes it.
 )";
 
+constexpr const char* kAggregateFooter =
+    R"(Reads a capture, merges packets of one connection that come one after another, and writes what a
+receiver behind would get, at the capture's time. Prints packets in and out, what each packet was sent
+for, and the delay added. Where the machine that made the capture left checksums to its interface, they
+are wrong in it, and nothing is merged (simple_bad_checksum).
+)";
+
 const std::map<std::string, control::LogLevel> kLogLevels = {
     {"debug", control::LogLevel::kDebug},
     {"info", control::LogLevel::kInfo},
@@ -83,6 +90,7 @@ class Grammar {
     add_server_command("disable", "Give a real server no connections and end those it has");
     add_reload();
     add_stop();
+    add_aggregate();
     add_version();
   }
 
@@ -91,6 +99,7 @@ class Grammar {
   Command command() const {
     if (run_app_->parsed()) return run_;
     if (check_app_->parsed()) return check_;
+    if (aggregate_app_->parsed()) return aggregate_;
     if (version_app_->parsed() && !running_) return VersionCommand{};
     return ask_;
   }
@@ -188,6 +197,49 @@ class Grammar {
     ask_.stop.drain = *drain;
   }
 
+  void add_aggregate() {
+    CLI::App* app = aggregate_app_ =
+        app_.add_subcommand("aggregate", "Show what receive aggregation makes of a capture");
+    app->footer(kAggregateFooter);
+    nic::AggregateConfig& config = aggregate_.config;
+    app->add_option("in", aggregate_.input, "The capture to read")->type_name("IN")->required();
+    app->add_option("out", aggregate_.output, "The capture to write")->type_name("OUT")->required();
+    const auto number = [&](const char* name, size_t& value, const CLI::Range& range,
+                            const char* text) {
+      app->add_option(name, value, text)->type_name("N")->check(range)->capture_default_str();
+    };
+    number("--max-aggregate", config.max_aggregate, CLI::Range(1500, 65535),
+           "Longest IP packet to make, bytes");
+    app->add_option("--threshold", aggregate_.threshold,
+                    "Send what is longer, bytes (MAX_AGGREGATE - 1500)")
+        ->type_name("N");
+    number("--table", config.contexts, CLI::Range(1, 10'000'000),
+           "Connections known at the same time, each direction for itself");
+    number("--hold", config.max_held, CLI::Range(0, 32),
+           "Segments of a connection that came early to wait with");
+    add_timer<microseconds>("--ag-timer", config.ag_timer, "US",
+                            "Send what has waited for as long, microseconds");
+    add_timer<milliseconds>("--del-timer", config.del_timer, "MS",
+                            "Forget a connection that was silent for as long, milliseconds");
+    app->add_option("--psh", config.carry_push, "A segment with PSH ends an aggregate, or does not")
+        ->type_name("HOW")
+        ->transform(
+            CLI::CheckedTransformer(std::map<std::string, bool>{{"flush", false}, {"carry", true}})
+                .description("flush|carry"));
+    app->add_flag("--json", aggregate_.json, "Print JSON");
+  }
+
+  /// 1 to 10^9 of `Unit`.
+  template <typename Unit>
+  void add_timer(const std::string& name, Duration& timer, const char* unit, const char* text) {
+    aggregate_app_
+        ->add_option_function<int64_t>(
+            name, [&timer](const int64_t& value) { timer = Unit(value); }, text)
+        ->type_name(unit)
+        ->check(CLI::Range(1, 1'000'000'000))
+        ->default_str(std::to_string(timer / Unit(1)));
+  }
+
   void add_version() {
     version_app_ = app_.add_subcommand("version", "Print the version of this program");
     version_app_->add_flag("--running", running_, "Ask the running daemon for its version");
@@ -199,10 +251,12 @@ class Grammar {
   CLI::App app_;
   CLI::App* run_app_ = nullptr;
   CLI::App* check_app_ = nullptr;
+  CLI::App* aggregate_app_ = nullptr;
   CLI::App* version_app_ = nullptr;
   RunCommand run_;
   CheckCommand check_;
   AskCommand ask_;
+  AggregateCommand aggregate_;
   bool running_ = false;
 };
 

@@ -9,6 +9,7 @@
 
 #include "app/shutdown.h"
 #include "control/config/config.h"
+#include "nic/aggregate/aggregate_config.h"
 
 namespace fairlead::app {
 
@@ -33,10 +34,20 @@ struct AskCommand {
   StopRequest stop{};
 };
 
+/// `fairlead aggregate`
+struct AggregateCommand {
+  std::string input;  // captures
+  std::string output;
+  nic::AggregateConfig config;      // without threshold and secret
+  std::optional<size_t> threshold;  // bytes; otherwise max_aggregate - mtu
+  bool json = false;
+};
+
 /// `fairlead version`
 struct VersionCommand {};
 
-using Command = std::variant<RunCommand, CheckCommand, AskCommand, VersionCommand>;
+using Command =
+    std::variant<RunCommand, CheckCommand, AskCommand, AggregateCommand, VersionCommand>;
 
 /// Nothing to run: text to print, and the status to exit with.
 struct EarlyExit {

@@ -87,6 +87,28 @@ TEST(CommandLine, StopSaysHow) {
   }
 }
 
+TEST(CommandLine, AggregateTakesTwoCapturesAndHowToAggregate) {
+  const auto plain = command<AggregateCommand>({"aggregate", "in.pcap", "out.pcap"});
+  EXPECT_EQ(plain.input, "in.pcap");
+  EXPECT_EQ(plain.output, "out.pcap");
+  EXPECT_EQ(plain.config.max_aggregate, 65535u);
+  EXPECT_EQ(plain.config.ag_timer, microseconds(500));
+  EXPECT_EQ(plain.threshold, std::nullopt);
+  EXPECT_FALSE(plain.config.carry_push);
+  EXPECT_FALSE(plain.json);
+  const auto full = command<AggregateCommand>(
+      {"aggregate", "a", "b", "--max-aggregate", "9000", "--threshold", "7000", "--ag-timer", "20",
+       "--del-timer", "3", "--table", "7", "--hold", "0", "--psh", "carry", "--json"});
+  EXPECT_EQ(full.config.max_aggregate, 9000u);
+  EXPECT_EQ(full.threshold, 7000u);
+  EXPECT_EQ(full.config.ag_timer, microseconds(20));
+  EXPECT_EQ(full.config.del_timer, milliseconds(3));
+  EXPECT_EQ(full.config.contexts, 7u);
+  EXPECT_EQ(full.config.max_held, 0u);
+  EXPECT_TRUE(full.config.carry_push);
+  EXPECT_TRUE(full.json);
+}
+
 TEST(CommandLine, VersionIsThatOfTheProgramOrOfTheDaemon) {
   command<VersionCommand>({"version"});
   EXPECT_EQ(command<AskCommand>({"version", "--running", "-s", "/x"}).what, "version");
@@ -144,7 +166,7 @@ TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhat) {
   EXPECT_THAT(text({}), HasSubstr("subcommand is required"));
   EXPECT_EQ(text({"frobnicate"}),
             "unknown command \"frobnicate\"; expected one of: run, check, show, drain, enable, "
-            "disable, reload, stop, version\n");
+            "disable, reload, stop, aggregate, version\n");
   EXPECT_EQ(text({"show", "stat"}), "unknown command \"stat\"; did you mean \"stats\"?\n");
   EXPECT_THAT(text({"run"}), HasSubstr("--config is required"));
   EXPECT_THAT(text({"run", "-c", "x", "--log-level", "loud"}), HasSubstr("loud"));
@@ -152,6 +174,10 @@ TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhat) {
   EXPECT_THAT(text({"show"}), HasSubstr("subcommand is required"));
   EXPECT_THAT(text({"show", "connections", "--limit", "0"}), HasSubstr("--limit"));
   EXPECT_THAT(text({"check", "-c", "x", "extra"}), HasSubstr("extra"));
+  EXPECT_THAT(text({"aggregate", "x"}), HasSubstr("out is required"));
+  EXPECT_THAT(text({"aggregate", "x", "y", "--max-aggregate", "65536"}), HasSubstr("65536"));
+  EXPECT_THAT(text({"aggregate", "x", "y", "--ag-timer", "0"}), HasSubstr("--ag-timer"));
+  EXPECT_THAT(text({"aggregate", "x", "y", "--psh", "drop"}), HasSubstr("drop"));
 }
 
 }  // namespace

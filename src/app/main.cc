@@ -1,6 +1,7 @@
 // fairlead: the daemon and its command-line tools in one program.
 #include <cstdio>
 
+#include "app/aggregate_command.h"
 #include "app/command_line.h"
 #include "app/query_commands.h"
 #include "app/run_command.h"
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
         using T = std::decay_t<decltype(chosen)>;
         if constexpr (std::is_same_v<T, CheckCommand>) return run_check(chosen);
         if constexpr (std::is_same_v<T, AskCommand>) return run_ask(chosen);
+        if constexpr (std::is_same_v<T, AggregateCommand>) return run_aggregate(chosen);
         if constexpr (std::is_same_v<T, VersionCommand>) return run_version(chosen);
         if constexpr (std::is_same_v<T, RunCommand>) {
           return run_daemon(chosen);
