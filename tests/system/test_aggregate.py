@@ -1,0 +1,177 @@
+"""`fairlead aggregate` on captures of real traffic: what it writes is legal TCP in tshark's opinion,
+carries the same bytes, and is far fewer packets."""
+
+import hashlib
+import json
+import random
+import struct
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from harness.capture import Capture, tshark
+from harness.client import assert_flawless, assert_intact
+from harness.lab import CLIENT_ADDRESS, FAMILIES
+from harness.process import run
+from harness.servers import DISCARD, ECHO, KernelServer
+
+MIB = 1 << 20
+FULL = 43  # packets of 1500 bytes in 64 KiB
+# An interface in a namespace hands on packets in bursts; a bulk of 64 KiB spans a few of them.
+PATIENT = ("--ag-timer", 20_000)
+
+
+@pytest.fixture
+def kernel_server(plain_lab, binaries, tmp_path):
+    running = KernelServer(plain_lab, binaries, tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def captured(plain_lab, client, kernel_server, tmp_path):
+    """Runs the client while what arrives at the server is captured, with all checksums as on the
+    wire; the capture's path."""
+
+    def capture(*traffic) -> Path:
+        file = tmp_path / "in.pcap"
+        running = Capture(plain_lab, "client", "client", "tcp", file)
+        for mode, family, port, connections, size in traffic:
+            report = client.run(mode, family, port, "--bytes", size, "--connections", connections)
+            if mode == "echo":
+                assert_intact(report, connections, size)
+            else:
+                assert_flawless(report, connections)
+        running.stop()
+        return file
+
+    return capture
+
+
+@pytest.fixture
+def aggregated(binaries, tmp_path):
+    """What the command makes of a capture, checked: its path, and what it has printed."""
+
+    def aggregate(file: Path, *options) -> tuple[Path, dict]:
+        out = tmp_path / "out.pcap"
+        report = json.loads(run([binaries / "src/app/fairlead", "aggregate", file, out, "--json",
+                                 *options]).stdout)
+        assert report["counters"]["simple_bad_checksum"] == 0
+        assert_legal(out, report["packets_out"])
+        assert streams(out) == streams(file)
+        return out, report
+
+    return aggregate
+
+
+def assert_legal(file: Path, packets: int) -> None:
+    # Linux sometimes writes 0xffff where RFC 1624 §3 wants 0: what passes unmerged keeps it.
+    bad = "tcp.checksum.status == Bad and not tcp.checksum == 0xffff"
+    assert tshark(file, "-Y", f"_ws.malformed or ip.checksum.status == Bad or ({bad})") == ""
+    checked = tshark(file, "-Y", "tcp.checksum.status == Good or tcp.checksum == 0xffff", "-T",
+                     "fields", "-e", "frame.number")
+    assert len(checked.splitlines()) == packets
+
+
+def streams(file: Path) -> dict:
+    """Each direction's bytes in order of sequence: {(source, port, destination, port): hash}."""
+    fields = ("ip.src", "ipv6.src", "tcp.srcport", "ip.dst", "ipv6.dst", "tcp.dstport", "tcp.seq",
+              "tcp.payload")
+    words = [word for field in fields for word in ("-e", field)]
+    segments = defaultdict(dict)
+    for line in tshark(file, "-T", "fields", *words).splitlines():
+        *flow, seq, payload = line.split("\t")
+        if payload:
+            segments[tuple(flow)][int(seq)] = bytes.fromhex(payload)
+    out = {}
+    for flow, parts in segments.items():
+        digest, at = hashlib.sha256(), min(parts)
+        for seq in sorted(parts):
+            part = parts[seq][max(0, at - seq):]
+            assert seq <= at, f"a hole in {flow} at {at}"
+            digest.update(part)
+            at += len(part)
+        out[flow] = digest.hexdigest()
+    return out
+
+
+def largest(file: Path) -> int:
+    """Segments in the largest packet, of 1448 bytes or more each."""
+    sizes = tshark(file, "-T", "fields", "-e", "tcp.len").split()
+    return -(-max(map(int, sizes)) // 1448)
+
+
+def reordered(file: Path, share: float) -> Path:
+    """The capture with this share of packets overtaken by one to three others."""
+    raw = file.read_bytes()
+    packets, at = [], 24
+    while at < len(raw):
+        size = struct.unpack_from("<I", raw, at + 8)[0]
+        packets.append((raw[at:at + 8], raw[at + 8:at + 16 + size]))
+        at += 16 + size
+    lots = random.Random(1)
+    place = [i + (lots.randint(1, 3) + 0.5 if lots.random() < share else 0)
+             for i in range(len(packets))]
+    order = sorted(range(len(packets)), key=place.__getitem__)
+    out = file.with_name("reordered.pcap")
+    out.write_bytes(raw[:24] + b"".join(stamp + packets[i][1]
+                                        for (stamp, _), i in zip(packets, order)))
+    return out
+
+
+def one_way(file: Path, family: str) -> Path:
+    """Only what the client sends."""
+    out = file.with_name("one_way.pcap")
+    field = "ip.src" if family == "ipv4" else "ipv6.src"
+    run(["tshark", "-n", "-r", file, "-Y", f"{field} == {CLIENT_ADDRESS[family]}", "-F", "pcap", "-w",
+         out])
+    return out
+
+
+@pytest.mark.parametrize("stamps", (1, 0), ids=("timestamps", "plain"))
+def test_bulk_leaves_in_full_packets(plain_lab, captured, aggregated, family, stamps):
+    plain_lab.run("client", ["sysctl", "-qw", f"net.ipv4.tcp_timestamps={stamps}"])
+    try:
+        file = captured(("upload", family, DISCARD, 1, 16 * MIB))
+    finally:
+        plain_lab.run("client", ["sysctl", "-qw", "net.ipv4.tcp_timestamps=1"])
+    out, _ = aggregated(file, *PATIENT, "--psh", "carry")
+    assert largest(out) >= FULL
+    _, report = aggregated(one_way(file, family), *PATIENT, "--psh", "carry")
+    # 64 KiB, as the client writes them, are 45 full segments and a short one by itself.
+    assert report["ratio"] >= 20
+    assert report["delay_us"]["max"] <= 20_000
+
+
+def test_reordering_costs_little_where_in_order_only_collapses(captured, aggregated):
+    sent = one_way(captured(("upload", "ipv4", DISCARD, 1, 16 * MIB)), "ipv4")
+    file = reordered(sent, 0.05)
+    _, held = aggregated(file, *PATIENT, "--psh", "carry")
+    _, in_order_only = aggregated(file, *PATIENT, "--psh", "carry", "--hold", 0)
+    print(f"packets per aggregate: {held['ratio']:.1f}; in order only {in_order_only['ratio']:.1f}")
+    assert held["ratio"] >= 10
+    assert in_order_only["ratio"] < 10
+
+
+def test_interleaved_connections_and_requests_keep_every_byte(captured, aggregated):
+    file = captured(*(("echo", family, ECHO, 16, 200_000) for family in FAMILIES),
+                    *(("echo", family, ECHO, 30, 700) for family in FAMILIES))
+    _, report = aggregated(file)
+    assert report["delay_us"]["max"] <= 500
+    assert report["counters"]["aggregates"] > 0
+    assert report["packets_out"] < report["packets_in"]
+    _, small = aggregated(file, "--table", 4)
+    assert small["counters"]["simple_table_full"] > 0
+
+
+def test_wrong_use_is_one_line(binaries, tmp_path):
+    binary = binaries / "src/app/fairlead"
+    junk = tmp_path / "junk"
+    junk.write_text("this is not a capture, whatever its name says")
+    for status, options in ((1, (tmp_path / "none", tmp_path / "out")), (1, (junk, tmp_path / "out")),
+                            (1, (junk, junk)),
+                            (2, (junk, tmp_path / "out", "--threshold", 65000))):
+        done = run([binary, "aggregate", *options], check=False)
+        assert done.returncode == status, done.stderr
+        assert done.stdout == "" and len(done.stderr.splitlines()) == 1, done.stderr
+    assert junk.read_text().startswith("this is not")
