@@ -73,7 +73,9 @@ endfunction()
 
 # The headers that tests spend most of their compilation on, read once for all of them.
 function(fairlead_test_headers)
-  file(WRITE ${CMAKE_BINARY_DIR}/test_headers.cc "int main() { return 0; }\n")
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/test_headers.cc)
+    file(WRITE ${CMAKE_BINARY_DIR}/test_headers.cc "int main() { return 0; }\n")
+  endif()
   fairlead_executable(test_headers SOURCES ${CMAKE_BINARY_DIR}/test_headers.cc
                       LINK GTest::gtest GTest::gmock GTest::gtest_main fmt::fmt)
   target_precompile_headers(test_headers PRIVATE <gtest/gtest.h> <gmock/gmock.h> <fmt/format.h>)
