@@ -78,6 +78,10 @@ restore_allowed_cc() {
 remove_namespace() {
   local name=$1 left
   [ -e "/run/netns/$name" ] || return 0
+  if [ "$(stat -f -c %T "/run/netns/$name")" != nsfs ]; then
+    rm -f "/run/netns/$name" # `ip netns add` or `del` was interrupted: a name, and no namespace
+    return 0
+  fi
   left=$(ip netns pids "$name" | tr '\n' ' ')
   [ -z "$left" ] || say "processes still run in $name: $left"
   # A process that is left keeps the namespace alive, nameless; its links must not live on with it.

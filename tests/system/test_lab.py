@@ -101,6 +101,20 @@ def test_after_an_interruption_nothing_is_left_or_the_next_run_removes_it(number
         assert of_lab() == set()
 
 
+def test_a_namespace_that_was_only_half_made_is_removed():
+    # What an `ip netns add` that was interrupted leaves: the name, nothing mounted on it.
+    half = Path("/run/netns", f"{PREFIX}-fairlead")
+    Path("/run/fairlead-lab", PREFIX).write_text(f"netns {PREFIX}-client\nnetns {half.name}\n")
+    half.touch(mode=0)
+    lab_sh("up")
+    lab_sh("exec", "client", "ping", "-c1", "-W2", FAIRLEAD_ADDRESS["ipv4"])
+    half_again = Path("/run/netns", f"{PREFIX}-server1")
+    run(["ip", "netns", "del", half_again.name])
+    half_again.touch(mode=0)
+    lab_sh("down")
+    assert of_lab() == set()
+
+
 @pytest.mark.parametrize("words", [["up", "--mtu", "1500"], ["up", "--offloads", "maybe"],
                                    ["up", "--addresses", "many"],
                                    ["up", "--prefix", "Not/Good"], ["fly"], ["up", "twice"], []])
