@@ -81,8 +81,14 @@ function(fairlead_test_headers)
   target_precompile_headers(test_headers PRIVATE <gtest/gtest.h> <gmock/gmock.h> <fmt/format.h>)
 endfunction()
 
-# Every test labelled "threads": what the tsan pass of scripts/run_tests builds.
+# What two passes of scripts/run_tests build: every test labelled "threads", and every test labelled
+# "simulation" or "system" with the programs that it runs (fairlead_tested_program).
 add_custom_target(threaded_tests)
+add_custom_target(whole_system_tests)
+
+function(fairlead_tested_program name)
+  add_dependencies(whole_system_tests ${name})
+endfunction()
 
 function(fairlead_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LINK;LABELS;ARGS" ${ARGN})
@@ -102,5 +108,8 @@ function(fairlead_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
   if("threads" IN_LIST ARG_LABELS)
     add_dependencies(threaded_tests ${name})
+  endif()
+  if("simulation" IN_LIST ARG_LABELS OR "system" IN_LIST ARG_LABELS)
+    add_dependencies(whole_system_tests ${name})
   endif()
 endfunction()
