@@ -178,6 +178,20 @@ TEST_F(SpliceTrack, FinOutsideTheWindowCountsForNothing) {
   EXPECT_EQ(server_.peer_fin_end, 5011u);
 }
 
+TEST_F(SpliceTrack, AnAcknowledgementOfMoreThanThereWasRoomForCountsForNothing) {
+  server({.seq = 200 + kAckOffset, .ack = 5000 + kSeqOffset});
+  const uint32_t last = 5000 + 1000 + FL_SPLICE_WINDOW_SLACK;
+  for (const uint32_t guess : {last + 1, 5000 + 0x80000000, 5000 - FL_SPLICE_WINDOW_SLACK - 1}) {
+    server({.seq = 200 + kAckOffset, .ack = guess + kSeqOffset, .window = 0});
+    EXPECT_EQ(server_.acked, 5000u);
+    EXPECT_EQ(server_.window, 1000u);
+  }
+  server({.seq = 200 + kAckOffset, .ack = last + kSeqOffset});
+  EXPECT_EQ(server_.acked, last);
+  server({.seq = 200 + kAckOffset, .ack = last - 1000 + kSeqOffset});  // overtaken by that
+  EXPECT_EQ(server_.acked, last - 1000);
+}
+
 TEST_F(SpliceTrack, FinCountsIntoAClosedWindowAndWhenSentAgain) {
   server({.seq = 200 + kAckOffset, .ack = 5000 + kSeqOffset, .window = 0});
   client({.flags = kFin | kAck, .seq = 5000, .ack = 200});

@@ -24,29 +24,33 @@
  * one sent when packets were reordered. */
 #define FL_SPLICE_WINDOW_SLACK 0x10000u
 
+/* Whether the end whose acknowledgements `rule` has seen would take what has the sequence number `seq`:
+ * in the other direction, as it came there. */
+FL_INLINE int fl_splice_in_window(const struct fl_splice_rule *rule, __u32 seq)
+{
+	const __u32 ahead = seq - rule->acked + FL_SPLICE_WINDOW_SLACK;
+
+	return ahead <= (__u64)rule->window + 2 * FL_SPLICE_WINDOW_SLACK;
+}
+
 /* Counts a translated segment; `now` as fl_splice_rule.last_at. Nonzero: call fl_splice_track(). */
 FL_INLINE int fl_splice_count(struct fl_splice_rule *rule, const struct fl_splice_segment *segment,
 			      __u64 now)
 {
+	const __u32 acked = segment->ack + rule->ack_offset;
+
 	rule->packets += segment->packets;
 	rule->bytes += segment->payload;
 	rule->last_at = now;
-	if (segment->flags & FL_TCP_ACK) {
-		rule->acked = segment->ack + rule->ack_offset;
+	/* Nobody can acknowledge more than it has left room for: what does is a guess from outside. */
+	if ((segment->flags & FL_TCP_ACK) && fl_splice_in_window(rule, acked)) {
+		rule->acked = acked;
 		rule->window = (__u32)segment->window << (rule->window_scale & 15);
 		if ((rule->state & (FL_SPLICE_PEER_FIN | FL_SPLICE_PEER_FIN_ACKED)) == FL_SPLICE_PEER_FIN &&
 		    rule->acked == rule->peer_fin_end)
 			return 1;
 	}
 	return segment->flags & (FL_TCP_FIN | FL_TCP_RST);
-}
-
-/* `peer` carries the acknowledgements of what has the sequence number `seq`, as it came. */
-FL_INLINE int fl_splice_in_window(const struct fl_splice_rule *peer, __u32 seq)
-{
-	const __u32 ahead = seq - peer->acked + FL_SPLICE_WINDOW_SLACK;
-
-	return ahead <= (__u64)peer->window + 2 * FL_SPLICE_WINDOW_SLACK;
 }
 
 /* Sets a bit of a rule's state. Nonzero: it was not set before. */
