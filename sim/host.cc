@@ -19,7 +19,8 @@ port::PortInfo info_of(const SimHostOptions& options) {
 host::Secrets secrets_of(Rng rng) {
   return {.hash = {rng.next(), rng.next()},
           .isn = {rng.next(), rng.next()},
-          .timestamps = {rng.next(), rng.next()},
+          .setup = {.cookie = {{rng.next(), rng.next()}, {rng.next(), rng.next()}},
+                    .timestamps = {rng.next(), rng.next()}},
           .seed = rng.next()};
 }
 

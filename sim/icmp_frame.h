@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "sim/seg.h"
+#include "wire/icmp.h"
 
 namespace fairlead::sim {
 
@@ -15,6 +16,14 @@ struct IcmpError {
   uint8_t code = 0;
   uint32_t rest = 0;
 };
+
+/// The path takes no packet above `mtu` (RFC 1191, 8201).
+inline IcmpError too_big(bool ipv6, uint32_t mtu) {
+  if (ipv6) return {.type = wire::IcmpHeader::kV6PacketTooBig, .code = 0, .rest = mtu};
+  return {.type = wire::IcmpHeader::kUnreachable,
+          .code = wire::IcmpHeader::kFragmentationNeeded,
+          .rest = mtu};
+}
 
 /// `segment` as an IP packet from the stack to its peer, for quoting. `to_stack` is the context of
 /// the other direction.

@@ -25,8 +25,9 @@ class Peer final : public host::Observer {
     uint64_t key_in;
     uint64_t send;
     uint64_t expect;
-    bool close_early;   // FIN after the last byte, else only after the peer's FIN
-    Duration read_lag;  // pause between reads
+    bool close_early;    // FIN after the last byte, else only after the peer's FIN
+    bool release_early;  // once all is written and read, whatever is unacknowledged
+    Duration read_lag;   // pause between reads
   };
 
   Peer(Simulator& simulator, SimHost& host, host::Connection& connection, const Plan& plan, Rng rng)
@@ -44,6 +45,12 @@ class Peer final : public host::Observer {
     host::Connection& c = *connection_;
     read(c);
     write(c);
+    if (plan_.release_early && complete() && c.is_established() && failure_.empty()) {
+      error_ = c.error();
+      host_.stack().release(connection_);
+      connection_ = nullptr;
+      return;
+    }
     bool over = c.state() == host::State::kClosed || c.state() == host::State::kTimeWait;
     bool drained = c.readable() == 0;
     if (over && (drained || c.error() != Errc::kOk)) {
@@ -114,7 +121,7 @@ class Peer final : public host::Observer {
       sent_ += n;
       if (n < want) break;
     }
-    if (sent_ == plan_.send && !shut_ && c.is_established() &&
+    if (sent_ == plan_.send && !shut_ && !plan_.release_early && c.is_established() &&
         (plan_.close_early || c.end_of_stream())) {
       shut_ = true;
       c.shutdown_write();
@@ -191,6 +198,7 @@ class World {
     host::ListenOptions listen;
     listen.socket = socket_options();
     listen.socket.hold_first_acks = options_.hold_first_acks;
+    listen.setup_offload = options_.nic_stack;
     auto listener = server_.stack().listen({address(kServer), kPort}, listen);
     CHECK(listener.has_value());
     if (options_.relay) {
@@ -258,6 +266,7 @@ class World {
     o.keepalive = true;
     o.keepalive_idle = seconds(60);
     o.keepalive_interval = seconds(10);
+    o.teardown_offload = options_.nic_stack;
     return o;
   }
   void draw_plan() {
@@ -266,7 +275,8 @@ class World {
       uint64_t scale = rng_.below(4);
       return scale == 0 ? 0 : rng_.below(scale == 1 ? 2000 : scale == 2 ? 60'000 : 400'000);
     };
-    options_.upload = size();
+    // With offloaded handshakes it has to be the client that speaks first.
+    options_.upload = size() + (options_.nic_stack ? 1 : 0);
     options_.download = size();
     options_.connections = static_cast<int>(1 + rng_.below(3));
     lag_ = rng_.chance(0.2);
@@ -278,6 +288,7 @@ class World {
             .send = client ? options_.upload : options_.download,
             .expect = client ? options_.download : options_.upload,
             .close_early = early,
+            .release_early = options_.nic_stack && key % 3 != 0,
             .read_lag = lag_ ? Duration(milliseconds(3)) : Duration{}};
   }
   void open() {
@@ -307,7 +318,8 @@ class World {
       return true;
     };
     return all(client_peers_) && all(server_peers_) && client_.stack().connection_count() == 0 &&
-           server_.stack().connection_count() == 0 &&
+           server_.stack().connection_count() == 0 && client_.stack().teardown().active() == 0 &&
+           server_.stack().teardown().active() == 0 &&
            (!middle_ || (relay_->idle() && middle_->stack().connection_count() == 0 &&
                          middle_->stack().splices().empty()));
   }
@@ -315,6 +327,9 @@ class World {
     result.hash = simulator_.hash();
     result.client = client_.stack().counters();
     result.server = server_.stack().counters();
+    result.confirmed = server_.stack().setup().count(FL_SETUP_NEW_CONNECTION);
+    result.torn_down =
+        client_.stack().teardown().counters().taken + server_.stack().teardown().counters().taken;
     auto look = [&](const char* side, auto& peers) {
       for (auto& p : peers) {
         result.bytes += p->received();
@@ -343,17 +358,23 @@ class World {
         h->stack().splices().counters().for_each([&](std::string_view name, uint64_t value) {
           if (value != 0) result.failure += fmt::format(" splice_{}={}", name, value);
         });
+        h->stack().teardown().counters().for_each([&](std::string_view name, uint64_t value) {
+          if (value != 0) result.failure += fmt::format(" teardown_{}={}", name, value);
+        });
       }
       return;
     }
     for (SimHost* h : {&client_, &server_, &front()}) {
       if (h->stack().connection_count() != 0 || h->stack().buffer_bytes() != 0 ||
           h->stack().sent_run_count() != 0 || !h->stack().splices().empty() ||
-          h->stack().splicing_count() != 0) {
+          h->stack().splicing_count() != 0 || h->stack().teardown().active() != 0 ||
+          h->stack().teardown().held_bytes() != 0) {
         result.failure = fmt::format(
-            "left over: {} connections, {} buffer bytes, {} runs, {} splices, {} on the way",
+            "left over: {} connections, {} buffer bytes, {} runs, {} splices, {} on the way, {} in "
+            "teardown with {} bytes",
             h->stack().connection_count(), h->stack().buffer_bytes(), h->stack().sent_run_count(),
-            h->stack().splices().size(), h->stack().splicing_count());
+            h->stack().splices().size(), h->stack().splicing_count(),
+            h->stack().teardown().active(), h->stack().teardown().held_bytes());
       }
     }
   }

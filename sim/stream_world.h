@@ -33,6 +33,7 @@ struct WorldOptions {
   host::CongestionAlgorithm congestion = host::CongestionAlgorithm::kCubic;
   std::optional<host::Offer> offer{};  // of the client's SYN; nothing: all it can
   bool hold_first_acks = false;        // at the server
+  bool nic_stack = false;  // does handshakes, and closes what applications are done with
   int connections = 1;
   Duration limit = hours(4);  // of virtual time
 };
@@ -45,7 +46,9 @@ struct WorldResult {
   Duration took{};      // virtual
   host::Counters client;
   host::Counters server;
-  uint64_t spliced = 0;  // pairs
+  uint64_t confirmed = 0;  // connections whose handshake the NIC stack has done
+  uint64_t torn_down = 0;  // ends that it has closed
+  uint64_t spliced = 0;    // pairs
   uint64_t splices_refused = 0;
 };
 

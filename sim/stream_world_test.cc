@@ -167,6 +167,25 @@ TEST(StreamWorld, AServerThatHoldsBackItsFirstAcksGetsTheExactStreamAndAnswers) 
   EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
 }
 
+TEST(StreamWorld, WithTheNicStackAtBothEndsOfConnectionsStreamsAreExact) {
+  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
+  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
+  uint64_t errors = 0, confirmed = 0, torn_down = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    WorldOptions o;
+    o.seed = seed;
+    o.nic_stack = true;
+    WorldResult r = run_world(o);
+    errors += static_cast<uint64_t>(r.errors);
+    confirmed += r.confirmed;
+    torn_down += r.torn_down;
+    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+  }
+  EXPECT_GE(confirmed, last - first + 1) << "one to three a seed";
+  EXPECT_GE(torn_down, (last - first + 1) / 2);
+  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
+}
+
 TEST(StreamWorld, TwoRunsOfOneSeedAreIdentical) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     WorldOptions o;

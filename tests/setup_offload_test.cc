@@ -418,6 +418,23 @@ TEST_F(SetupOffloadTest, FramesOfAnyLengthAreReadWithinBounds) {
   }
 }
 
+TEST_F(SetupOffloadTest, WhatAnswersAProcessThatIsNoMoreIsExpired) {
+  fl_setup_secrets others = test::kSetupSecrets;
+  others.cookie[0].k0 ^= 1;
+  others.cookie[1].k0 ^= 1;
+  const ReadSegment before = linux_handshake();
+  now_ += seconds(1);
+  SetupOffload restarted(router_, others, {.secrets_since = now_});
+  ASSERT_TRUE(restarted.set_listener(test::setup_listener_endpoint(false), test::kSetupListener));
+  const PacketBytes late = frame_of(packet_of(test::ack_segment(before, 0x11223355, {})));
+  EXPECT_EQ(restarted.on_packet({.frame = late}, now_, answer_).verdict, FL_SETUP_EXPIRED);
+  // What may be our own is a forgery, as ever.
+  now_ += seconds(8);
+  const ReadSegment after = linux_handshake();
+  const PacketBytes forged = frame_of(packet_of(test::ack_segment(after, 0x11223355, {})));
+  EXPECT_EQ(restarted.on_packet({.frame = forged}, now_, answer_).verdict, FL_SETUP_FORGED);
+}
+
 TEST_F(SetupOffloadTest, HandshakesGoOnWhileSecretsRotate) {
   SetupSecrets secrets;
   std::vector<std::pair<Time, ReadSegment>> pending;

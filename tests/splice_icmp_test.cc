@@ -232,7 +232,7 @@ class SpliceIcmp : public testing::TestWithParam<bool> {
   Stack stack_{{.max_connections = 16, .max_splices = 16},
                router_,
                port_,
-               {.hash = {}, .isn = {}, .timestamps = {}, .seed = 1},
+               {.hash = {}, .isn = {}, .setup = {}, .seed = 1},
                kNow};
 };
 

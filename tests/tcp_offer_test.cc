@@ -147,10 +147,10 @@ TEST(TcpMssOption, IsNoMoreThanTheSocketSays) {
 TEST(TcpMssOption, OfAListenerMayChangeForConnectionsToCome) {
   ScriptedPeer peer;
   host::Listener& listener = peer.listen();
-  listener.set_mss_max(1300);
+  peer.stack().set_mss_max(listener, 1300);
   peer.deliver(seg().syn().mss(1460));
   peer.expect(seg().syn().ack(1).mss(1300));
-  listener.set_mss_max(0);
+  peer.stack().set_mss_max(listener, 0);
   peer.expect_after(seconds(1), seg().syn().ack(1).mss(1300));  // the same one again
   peer.deliver(seg().syn().mss(1460).from_port(6000));
   peer.expect(seg().syn().ack(1).mss(1460));

@@ -14,11 +14,6 @@ using host::State;
 constexpr ScriptedPeer::Handshake kPlain{.wscale = {}, .sack = false, .timestamps = false};
 constexpr uint8_t kUnreachable = wire::IcmpHeader::kUnreachable;
 
-IcmpError too_big(bool ipv6, uint32_t mtu) {
-  if (ipv6) return {.type = wire::IcmpHeader::kV6PacketTooBig, .code = 0, .rest = mtu};
-  return {.type = kUnreachable, .code = wire::IcmpHeader::kFragmentationNeeded, .rest = mtu};
-}
-
 /// An ICMP error about the segment of the stack that began at `seq`.
 void deliver_icmp(ScriptedPeer& peer, const IcmpError& error, uint32_t seq) {
   std::vector<uint8_t> quote = quote_of(seg().seq(seq).ack(1).data(8), peer.to_stack());

@@ -58,6 +58,7 @@ Result<void> Daemon::open_shards() {
                                   .interfaces = interfaces_->interfaces(),
                                   .steering = splicing_->spreading(),
                                   .seat = splicing_->seat(),
+                                  .setup_secrets = setup_secrets_.secrets(),
                                   .log = log_},
                                  std::move(*ports));
   if (!shards) return std::unexpected(shards.error());
@@ -138,6 +139,7 @@ void Daemon::run(const Signals& signals) {
     const Time now = monotonic_now();
     while (const auto number = signals.take()) on_signal(*number);
     follow_addresses(now);
+    rotate_secrets(now);
     reloader_->release_unused(now);
     if (control_) control_->on_ready(now);
   }
@@ -205,6 +207,12 @@ void Daemon::follow_addresses(Time now) {
     log_.info("this machine's addresses are up to date again");
   }
   addresses_current_ = done.has_value();
+}
+
+// Several times in the 64 s that there are for it.
+void Daemon::rotate_secrets(Time now) {
+  if (setup_secrets_.rotate(now)) secrets_told_ = false;
+  if (!secrets_told_) secrets_told_ = shards_->set_setup_secrets(setup_secrets_.secrets());
 }
 
 int Daemon::poll_timeout(Time now) const {

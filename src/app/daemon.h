@@ -27,6 +27,7 @@
 #include "control/config/config.h"
 #include "control/metrics/metrics_server.h"
 #include "control/socket/server.h"
+#include "nic/setup/secrets.h"
 
 namespace fairlead::app {
 
@@ -57,6 +58,7 @@ class Daemon {
   Result<control::Json> reload();
   Result<void> begin_stop(const StopRequest& request);
   bool stop_is_due(Time now);
+  void rotate_secrets(Time now);
   bool has_connections() const;
   void follow_addresses(Time now);
   int poll_timeout(Time now) const;
@@ -68,6 +70,8 @@ class Daemon {
   bool addresses_current_ = true;
   std::optional<Time> stop_at_;  // at the latest
   bool keep_rules_ = false;      // then
+  nic::SetupSecrets setup_secrets_;
+  bool secrets_told_ = true;  // to every shard
   std::unique_ptr<SwitchLogs> logs_;
   std::unique_ptr<KernelSplicing> splicing_;
   std::unique_ptr<SteeredInterfaces> interfaces_;

@@ -22,7 +22,8 @@ bool same(const control::InterfaceConfig& a, const control::InterfaceConfig& b) 
 }
 
 bool same(const control::EchoServerConfig& a, const control::EchoServerConfig& b) {
-  return a.endpoint == b.endpoint && a.mode == b.mode && a.backlog == b.backlog;
+  return a.endpoint == b.endpoint && a.mode == b.mode && a.backlog == b.backlog &&
+         a.setup_offload == b.setup_offload;
 }
 
 template <typename T>

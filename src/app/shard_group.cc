@@ -23,7 +23,6 @@ host::Secrets random_secrets() {
   host::Secrets secrets;
   randomize(secrets.hash);
   randomize(secrets.isn);
-  randomize(secrets.timestamps);
   randomize(secrets.seed);
   return secrets;
 }
@@ -33,6 +32,9 @@ host::StackConfig share_of(host::StackConfig config, size_t shards) {
   const auto share = [shards](size_t bound) { return std::max<size_t>(1, bound / shards); };
   config.max_connections = share(config.max_connections);
   config.max_time_wait = share(config.max_time_wait);
+  config.max_teardowns = static_cast<uint32_t>(share(config.max_teardowns));
+  config.max_teardown_bytes = share(config.max_teardown_bytes);
+  config.max_setup_replays = share(config.max_setup_replays);
   config.max_paths = share(config.max_paths);
   config.max_buffer_bytes = share(config.max_buffer_bytes);
   config.max_splices = share(config.max_splices);
@@ -79,6 +81,9 @@ Result<std::unique_ptr<ShardGroup>> ShardGroup::open(const Options& options, Por
     member->router = std::move(*router);
     ShardOptions shard_options{.stack = share_of(options.config.stack, ports.size()),
                                .secrets = random_secrets()};
+    shard_options.secrets.setup = options.setup_secrets;
+    shard_options.secrets.setup_since = monotonic_now();
+    shard_options.stack.teardown_time_wait = options.config.listen.socket.time_wait;
     shard_options.stack.shard = static_cast<uint16_t>(member->index);
     if (ports.size() > 1) {
       shard_options.stack.comes_here = [steering = options.steering, index = member->index,
@@ -134,6 +139,8 @@ Result<void> ShardGroup::serve(const control::EchoServerConfig& server,
   EchoServer::Options options{
       .endpoint = server.endpoint, .mode = mode_of(server.mode), .listen = listen};
   options.listen.backlog = server.backlog;
+  options.listen.setup_offload =
+      server.setup_offload.value_or(server.mode != control::EchoServerConfig::Mode::kChargen);
   for (const auto& member : members_) {
     auto started = EchoServer::start(member->shard->runtime(), options);
     if (!started) {
@@ -163,6 +170,15 @@ void ShardGroup::start() {
   for (const auto& member : members_) {
     member->thread = std::thread([shard = member->shard.get()] { shard->run(); });
   }
+}
+
+bool ShardGroup::set_setup_secrets(const fl_setup_secrets& secrets) {
+  bool all = true;
+  for (const auto& member : members_) {
+    all &= member->post(
+        [shard = member->shard.get(), secrets] { shard->stack().setup().set_secrets(secrets); });
+  }
+  return all;
 }
 
 void ShardGroup::stop(nic::SunkSplices sunk) {

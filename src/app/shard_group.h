@@ -43,7 +43,8 @@ class ShardGroup {
     std::vector<port::NetlinkRouter::Interface> interfaces;
     nic::SteeringOptions steering;    // how packets are spread over the shards
     nic::KernelSeat* seat = nullptr;  // for splices, outlives the group; nullptr: they stay here
-    Log& log;                         // outlives the group
+    fl_setup_secrets setup_secrets;
+    Log& log;  // outlives the group
   };
 
   /// One shard for each element of `ports`. An error has a message.
@@ -68,6 +69,8 @@ class ShardGroup {
   bool adopt(const nic::SplicePair& pair, const Adoption& how);
 
   void start();
+  /// In place of Options::setup_secrets, soon. False: not on every shard, call again.
+  bool set_setup_secrets(const fl_setup_secrets& secrets);
   /// Ends the threads, closes listeners, resets connections and sends that. Idempotent.
   void stop(nic::SunkSplices sunk);
 

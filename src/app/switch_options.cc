@@ -176,6 +176,8 @@ host::ListenOptions listen_options_of(const control::Config& config,
                                       const VirtualServerConfig& from) {
   host::ListenOptions out = config.listen;
   out.backlog = from.backlog;
+  out.setup_offload =
+      from.setup_offload.value_or(from.protocol != VirtualServerConfig::Protocol::kTcp);
   out.socket.connect_timeout = from.timeouts.synrecv;
   return out;
 }

@@ -23,6 +23,9 @@ struct SocketOptions {
   Duration keepalive_idle = hours(2);
   Duration keepalive_interval = seconds(75);
   uint32_t keepalive_probes = 9;
+  /// Released, the NIC stack closes it (nic/teardown/teardown.h) where what is left to send fits
+  /// the send window.
+  bool teardown_offload = false;
   bool hold_first_acks = false;  // accepted connections begin with Connection::hold_acks(true)
   /// What is held back must be acknowledged before the peer takes it for lost: Linux waits for the
   /// round trip and at least 200 ms more.
@@ -46,6 +49,9 @@ struct SocketOptions {
 struct ListenOptions {
   uint32_t backlog = 1024;    // established, not yet accepted; full: the final ACK is ignored
   uint32_t syn_queue = 4096;  // in SYN-RECEIVED; full: the SYN is dropped
+  /// The NIC stack does handshakes (nic/setup/setup.h), but for clients without timestamps. Not for
+  /// servers that speak first: a client whose ACK is lost sends nothing that would replace it.
+  bool setup_offload = false;
   SocketOptions socket;
 };
 
@@ -59,9 +65,16 @@ struct StackConfig {
                                     // at the bound windows close and writes would block
   size_t max_splices = 1 << 19;     // splice(): refused
   size_t max_splices_over =
-      1 << 16;                  // ended, late packets still pass; at the bound the oldest goes
-  size_t max_listeners = 4096;  // listen(): ENOBUFS
-  uint16_t local_port_first = 61000;  // our outgoing connections (RFC 6056), host order
+      1 << 16;                       // ended, late packets still pass; at the bound the oldest goes
+  uint32_t max_teardowns = 1 << 16;  // closed by the NIC stack, those in TIME-WAIT included; from
+                                     // half of it on fewer are handed over, at the bound none
+  size_t max_teardown_bytes = size_t{64} << 20;
+  Duration teardown_time_wait = seconds(60);  // connections whose options want another are not
+                                              // handed over
+  size_t max_listeners = 4096;         // listen(): ENOBUFS
+  size_t max_setup_replays = 1 << 18;  // handshakes remembered after they made a connection; at the
+                                       // bound copies of their ACKs might make another (counted)
+  uint16_t local_port_first = 61000;   // our outgoing connections (RFC 6056), host order
   uint16_t local_port_last = 65535;
   /// Of a connection about to be opened: will its peer's packets come to this stack? A local port
   /// is chosen for which they do. Empty: they all do, there is no other stack.

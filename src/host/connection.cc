@@ -78,6 +78,27 @@ void Connection::open_passive(const Segment& syn, SeqNum iss, Listener& listener
   arm_life_timer(now);
 }
 
+void Connection::open_confirmed(const nic::NewConnection& made, Segment& segment,
+                                Listener& listener, Time now) {
+  listener_ = &listener;
+  sender_.start(made.iss);
+  ts_offset_ = stack_.timestamp_offset(tuple_);
+  timestamps_ = true;
+  ts_recent_ = made.timestamps.value;
+  sack_ = made.sack;
+  ecn_ = made.ecn;
+  window_scaling_ = made.peer_window_shift.has_value();
+  send_shift_ = made.peer_window_shift.value_or(0);
+  peer_mss_ = made.peer_mss;
+  mss_max_ = made.mss;
+  receiver_.offer_shift(made.window_shift);
+  receiver_.start(made.irs, options_->receive_buffer_min);
+  receiver_.offered(made.window);
+  receiver_.set_peer_uses_sack(sack_);
+  heard_at_ = now;
+  complete_handshake(segment, now);
+}
+
 void Connection::negotiate(const Segment& syn) {
   const wire::TcpOptions& o = syn.options;
   // Options are used when both SYNs have them (RFC 7323 §1.3, RFC 2018 §2).

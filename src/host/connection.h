@@ -22,6 +22,7 @@
 #include "host/receiver.h"
 #include "host/segment.h"
 #include "host/sender.h"
+#include "nic/setup/setup.h"
 #include "port/packet.h"
 #include "wire/address.h"
 
@@ -171,6 +172,10 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   // connection.cc
   void open_active(const Offer& offer, SeqNum iss, Time now);
   void open_passive(const Segment& syn, SeqNum iss, Listener& listener, Time now);
+  /// Established: the NIC stack has done the handshake. `segment`, its last one, is still to be
+  /// processed.
+  void open_confirmed(const nic::NewConnection& made, Segment& segment, Listener& listener,
+                      Time now);
   void set_state(State state);
   void end(Errc error);
   void released();

@@ -108,9 +108,9 @@ void Connection::complete_handshake(Segment& segment, Time now) {
   snd.wl2 = segment.ack;
   snd.wnd = uint32_t{segment.window} << (segment.syn() ? 0 : send_shift_);
   snd.max_wnd = std::max(snd.max_wnd, snd.wnd);
-  if (handshake_tries_ <= 1) {
+  if (handshake_tries_ == 1) {
     sender_.rtt().sample(now - sender_.last_sent_at(), now);
-  } else {
+  } else if (handshake_tries_ > 1) {
     sender_.rtt().note_handshake_timeout();
   }
   update_mss(now);

@@ -26,10 +26,7 @@ uint16_t Connection::syn_window() const {
 }
 
 uint32_t Connection::timestamp(Time now) const {
-  // RFC 7323 §5.4: a clock of 1 ms, offset per connection so that it tells nothing.
-  if (follows_timestamps_) return ts_offset_;
-  auto ms = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
-  return static_cast<uint32_t>(ms) + ts_offset_;
+  return follows_timestamps_ ? ts_offset_ : stack_.timestamp(now, ts_offset_);
 }
 
 void Connection::follow_timestamps(uint32_t value) {

@@ -34,8 +34,6 @@ class Listener : public ListHook<EventTag> {
   size_t pending() const { return pending_; }
   bool full() const { return pending_ >= options_.backlog; }
   size_t handshakes() const { return handshakes_; }
-  /// In place of SocketOptions::mss_max, for connections that come from now on.
-  void set_mss_max(uint16_t mss) { mss_max_ = mss; }
   uint16_t mss_max() const { return mss_max_; }
 
  private:

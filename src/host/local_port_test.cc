@@ -27,8 +27,7 @@ class LocalPorts : public testing::Test {
   /// The local ports of as many connections as can be opened.
   std::set<uint16_t> all_ports(const StackConfig& config) {
     const port::PortInfo port[] = {{}};
-    Stack stack(config, router_, port, {.hash = {}, .isn = {}, .timestamps = {}, .seed = 1},
-                Time{});
+    Stack stack(config, router_, port, {.hash = {}, .isn = {}, .setup = {}, .seed = 1}, Time{});
     std::set<uint16_t> ports;
     std::vector<Connection*> opened;
     while (true) {

@@ -84,6 +84,8 @@ class Sender {
   }
   /// Sequence space sent and not acknowledged.
   uint32_t outstanding() const { return static_cast<uint32_t>(snd_.nxt - snd_.una); }
+  /// Nothing has been lost that is not repaired.
+  bool in_order() const { return phase_ == Phase::kOpen; }
   /// As far as is known in the network: RFC 6675's pipe.
   uint32_t in_flight() const;
 

@@ -40,6 +40,14 @@ Stack::Stack(const StackConfig& config, port::Router& router, std::span<const po
       listener_index_(secrets.hash),
       time_wait_(config.max_time_wait, secrets.hash, now),
       timers_(now),
+      setup_(router, secrets.setup,
+             {.max_listeners = config.max_listeners,
+              .max_replays = config.max_setup_replays,
+              .secrets_since = secrets.setup_since}),
+      teardown_({.max_flows = config.max_teardowns,
+                 .max_held_bytes = config.max_teardown_bytes,
+                 .time_wait = config.teardown_time_wait},
+                secrets.hash, nullptr, now),
       splices_({.max_splices = config.max_splices, .max_over = config.max_splices_over}, router,
                secrets.hash, now),
       splicing_pool_(config.max_connections),
@@ -89,12 +97,19 @@ Result<Listener*> Stack::listen(const Endpoint& endpoint, const ListenOptions& o
   }
   listeners_.push_back(std::make_unique<Listener>(endpoint, options, intern(options.socket)));
   listener_index_.insert(*listeners_.back());
+  register_setup(*listeners_.back());
   return listeners_.back().get();
 }
 
 void Stack::set_options(Listener& listener, const ListenOptions& options) {
   listener.options_ = options;
   listener.socket_ = &intern(options.socket);
+  register_setup(listener);
+}
+
+void Stack::set_mss_max(Listener& listener, uint16_t mss) {
+  listener.mss_max_ = mss;
+  register_setup(listener);
 }
 
 void Stack::close(Listener* listener) {
@@ -106,6 +121,7 @@ void Stack::close(Listener* listener) {
     c->abort();  // its end takes it off the listener, and nobody owns it
   }
   listener_index_.erase(*listener);
+  setup_.remove_listener(listener->endpoint_);
   if (IntrusiveList<Listener, EventTag>::is_linked(*listener)) listener_events_.erase(*listener);
   std::erase_if(listeners_, [&](const auto& l) { return l.get() == listener; });
 }
@@ -126,7 +142,7 @@ Result<uint16_t> Stack::choose_port(FourTuple tuple, const Offer& offer) {
   for (uint32_t i = 0; i < range && !(reusable && i >= kPortTries); ++i) {
     tuple.local.port = static_cast<uint16_t>(config_.local_port_first + (start + i) % range);
     if (config_.comes_here && !config_.comes_here(tuple)) continue;
-    if (index_.find(tuple) != nullptr || !splices_.give_way(tuple, now_)) continue;
+    if (index_.find(tuple) != nullptr || !nic_gives_way(tuple)) continue;
     const TimeWait* waiting = time_wait_.find(tuple);
     if (waiting == nullptr) return tuple.local.port;
     if (!reusable && is_reusable(*waiting, offer)) reusable = tuple.local.port;
@@ -160,7 +176,7 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   if (options.local_port) {
     tuple.local.port = *options.local_port;
     if (index_.find(tuple) != nullptr || time_wait_.find(tuple) != nullptr ||
-        !splices_.give_way(tuple, now_)) {
+        !nic_gives_way(tuple)) {
       return fail(Errc::kAddressInUse);
     }
   } else {
@@ -183,6 +199,7 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
 }
 
 void Stack::release(Connection* connection) {
+  if (hand_over(*connection)) return;
   connection->released();
   update(*connection);
 }
@@ -486,8 +503,9 @@ SeqNum Stack::initial_sequence(const FourTuple& tuple, Time now) const {
   return SeqNum(clock + static_cast<uint32_t>(siphash24(secrets_.isn, tuple)));
 }
 
-uint32_t Stack::timestamp_offset(const FourTuple& tuple) const {
-  return static_cast<uint32_t>(siphash24(secrets_.timestamps, tuple));
+// RFC 7323 §5.4; always even, which tells it from a SYN cookie's (nic/setup/setup_cookie.h).
+uint32_t Stack::timestamp(Time now, uint32_t offset) const {
+  return fl_timestamp_sent(static_cast<uint32_t>(now.time_since_epoch() / milliseconds(1)), offset);
 }
 
 bool Stack::allow_challenge_ack() {

@@ -12,6 +12,7 @@
 //   stack.cc         the application's side, events, life cycle of connections
 //   stack_input.cc   packets in: demultiplexing, listeners, TIME-WAIT, ICMP
 //   stack_output.cc  packets out: connections in turn, replies that belong to none
+//   stack_offload.cc what is left to the NIC stack: handshakes, the end of connections
 //   splicing.cc      two connections on their way to becoming one
 #pragma once
 
@@ -37,7 +38,9 @@
 #include "host/resources.h"
 #include "host/splicing.h"
 #include "host/time_wait.h"
+#include "nic/setup/setup.h"
 #include "nic/splice/splice_table.h"
+#include "nic/teardown/teardown.h"
 #include "port/packet.h"
 #include "port/packet_builder.h"
 #include "port/path.h"
@@ -48,10 +51,11 @@ namespace fairlead::host {
 /// All of a stack's randomness. From fill_secure_random() in a daemon, from the seed in a
 /// simulation.
 struct Secrets {
-  SipKey hash;        // hash tables
-  SipKey isn;         // initial sequence numbers and ports, RFC 6528, 6056
-  SipKey timestamps;  // timestamp offsets, RFC 7323 §5.4
-  uint64_t seed = 0;  // what needs no secrecy
+  SipKey hash;                        // hash tables
+  SipKey isn;                         // initial sequence numbers and ports, RFC 6528, 6056
+  fl_setup_secrets setup{};           // SYN cookies and timestamp offsets
+  std::optional<Time> setup_since{};  // nic::SetupOptions::secrets_since
+  uint64_t seed = 0;                  // what needs no secrecy
 };
 
 class Stack {
@@ -86,6 +90,8 @@ class Stack {
   Result<Listener*> listen(const Endpoint& endpoint, const ListenOptions& options);
   /// For connections whose SYN is yet to come; the bounds hold at once.
   void set_options(Listener& listener, const ListenOptions& options);
+  /// In place of SocketOptions::mss_max, for connections that come from now on.
+  void set_mss_max(Listener& listener, uint16_t mss);
   /// Connections that wait in it are reset. The pointer dies.
   void close(Listener* listener);
 
@@ -99,8 +105,9 @@ class Stack {
   /// In SYN-SENT; the outcome comes as event::kConnected or kClosed. EADDRINUSE, EADDRNOTAVAIL (no
   /// free port), EHOSTUNREACH, ENETUNREACH, EINVAL, ENOBUFS.
   Result<Connection*> connect(const ConnectOptions& options, Time now);
-  /// The application is done with it: it closes gracefully in the background, by RST if unread
-  /// bytes are thrown away (RFC 1122 §4.2.2.13). The pointer dies.
+  /// The application is done with it: it closes gracefully in the background, in the NIC stack if
+  /// SocketOptions::teardown_offload says so; by RST if unread bytes are thrown away (RFC 1122
+  /// §4.2.2.13). The pointer dies.
   void release(Connection* connection);
 
   /// Makes one connection of two (splicing.h), at any time after both were established, and takes
@@ -119,6 +126,12 @@ class Stack {
   const std::array<uint64_t, kSpliceRefusals>& splice_refusals() const { return splice_refusals_; }
   /// On their way to a splice.
   size_t splicing_count() const { return splicing_pool_.live(); }
+
+  /// Handshakes with listeners that leave them to the NIC stack.
+  nic::SetupOffload& setup() { return setup_; }
+  const nic::SetupOffload& setup() const { return setup_; }
+  /// Connections that the NIC stack closes.
+  const nic::Teardown& teardown() const { return teardown_; }
 
   /// Resets every connection: the machine is going away. Those the application owns end with
   /// ECONNABORTED. Splices that have sunk to the kernel's seat go on when they are left to it.
@@ -158,7 +171,9 @@ class Stack {
   PathCache& paths() { return paths_; }
   Time now() const { return now_; }
   const port::PortInfo& port_info(uint8_t index) const { return ports_[index]; }
-  uint32_t timestamp_offset(const FourTuple& tuple) const;
+  /// TSval of a connection's segments: a clock of 1 ms, offset so that it tells nothing.
+  uint32_t timestamp(Time now, uint32_t offset) const;
+  uint32_t timestamp_offset(const FourTuple& tuple) const { return setup_.timestamp_offset(tuple); }
   bool allow_challenge_ack();
   /// Room for at least one more byte in the buffers that all connections share.
   bool has_buffers() const { return resources_.chunks.available(); }
@@ -201,6 +216,9 @@ class Stack {
   void wake_writers();
   void destroy(Connection& connection);
   SeqNum initial_sequence(const FourTuple& tuple, Time now) const;
+  bool nic_gives_way(const FourTuple& tuple) {
+    return splices_.give_way(tuple, now_) && teardown_.give_way(tuple, now_);
+  }
   bool is_reusable(const TimeWait& entry, const Offer& offer) const;
   Result<uint16_t> choose_port(FourTuple tuple, const Offer& offer);
 
@@ -214,10 +232,25 @@ class Stack {
   void on_tcp(Segment& segment, const port::RxPacket& packet, Time now);
   void on_icmp(ByteSpan message, const Segment& carrier, const port::RxPacket& packet, Time now);
   Listener* find_listener(const Endpoint& local) const;
+  void note_borrowed(Connection& connection);
   void on_listener_segment(Listener& listener, const Segment& segment, Time now,
                            std::optional<SeqNum> isn_above);
   /// True when the segment was dealt with; false: go on as if there were no entry.
   bool on_time_wait_segment(TimeWait& entry, const Segment& segment, Time now);
+
+  // stack_offload.cc
+  void register_setup(const Listener& listener);
+  bool answer_by_cookie(const port::RxPacket& packet, Time now);
+  /// True when the segment was dealt with.
+  bool on_setup_answer(Segment& segment, const port::RxPacket& packet, Time now);
+  bool open_confirmed(const nic::NewConnection& made, Listener& listener, Segment& segment,
+                      Time now);
+  void supersede(Connection& connection);
+  bool allows_teardown();
+  bool may_hand_over(const Connection& connection) const;
+  /// False: the host closes it.
+  bool hand_over(Connection& connection);
+  nic::Teardown::Verdict on_teardown_segment(const Segment& segment, Time now);
 
   // stack_output.cc
   void push_reply(const port::TcpPacketSpec& spec);
@@ -252,6 +285,8 @@ class Stack {
   std::vector<port::TcpPacketSpec> replies_;    // to packets: at most kMaxReplies
   std::vector<port::TcpPacketSpec> farewells_;  // RSTs of ours, two for a connection or splice
 
+  nic::SetupOffload setup_;
+  nic::Teardown teardown_;
   nic::SpliceTable splices_;
   ObjectPool<Splicing> splicing_pool_;
   IntrusiveList<Splicing, SplicingTag> splicings_due_;

@@ -5,6 +5,15 @@
 #include "wire/icmp.h"
 
 namespace fairlead::host {
+namespace {
+
+/// It says that it answers a SYN-ACK which the NIC stack has made.
+bool answers_cookie(const Segment& segment) {
+  return segment.options.timestamps && fl_timestamp_has_options(segment.options.timestamps->echo) &&
+         segment.ack_flag() && !segment.syn() && !segment.rst();
+}
+
+}  // namespace
 
 void Stack::on_packet(const port::RxPacket& packet, Time now) {
   now_ = std::max(now_, now);
@@ -29,6 +38,7 @@ void Stack::on_timer(Time now) {
     update(c);
   });
   time_wait_.expire(now_);
+  teardown_.on_timer(now_);
   splices_.on_timer(now_);
   say_farewell(splices_.take_idle_resets());
   expire_splicings();
@@ -49,6 +59,7 @@ std::optional<Time> Stack::next_deadline() const {
     if (t && (!earliest || *t < *earliest)) earliest = t;
   };
   consider(time_wait_.next_deadline());
+  consider(teardown_.next_deadline());
   consider(splices_.next_deadline());
   consider(splicing_timers_.next_deadline());
   if (path_retry_at_ != Time::max()) consider(path_retry_at_);
@@ -65,26 +76,37 @@ bool Stack::on_splice_packet(const port::RxPacket& packet) {
 }
 
 void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
-  if (Connection* c = index_.find(segment.tuple)) {
+  Connection* c = index_.find(segment.tuple);
+  const bool of_this_handshake = c != nullptr && segment.seq == c->peer_isn() + 1;
+  if (answers_cookie(segment) && !of_this_handshake && on_setup_answer(segment, packet, now)) {
+    return;
+  }
+  if (c != nullptr) {
     if (c->splicing_ && c->splicing()->translating()) {
       Splicing& splicing = *c->splicing();
       return splicing.on_segment(*c, segment, packet, now) ? finish(splicing) : update(*c);
     }
     c->on_segment(segment, now);
-    if (c->receiver_.has_borrowed() && !c->borrowing_) {
-      c->borrowing_ = true;
-      borrowers_.push_back(c);
-    }
+    note_borrowed(*c);
     return update(*c);
   }
   if (!splices_.empty() && splices_.drop_unsupported(segment.tuple)) return;
   std::optional<SeqNum> isn_above;
+  if (teardown_.size() > 0) {
+    const nic::Teardown::Verdict verdict = on_teardown_segment(segment, now);
+    if (verdict.outcome == nic::Teardown::Outcome::kTaken) return;
+    if (verdict.outcome == nic::Teardown::Outcome::kReopened) isn_above = verdict.isn_above;
+  }
   if (TimeWait* entry = time_wait_.find(segment.tuple)) {
     SeqNum last = entry->snd_nxt;
     if (on_time_wait_segment(*entry, segment, now)) return;
     isn_above = last;
   }
   if (Listener* listener = find_listener(segment.tuple.local)) {
+    // Between two connections with the same addresses a cookie's TSval keeps order, its ISN not.
+    const bool offload = listener->options_.setup_offload && segment.syn() && !segment.ack_flag() &&
+                         (!isn_above || segment.options.timestamps) && !listener->full();
+    if (offload && answer_by_cookie(packet, now)) return;
     return on_listener_segment(*listener, segment, now, isn_above);
   }
   if (!router_.is_local(segment.tuple.local.address)) {
@@ -92,6 +114,12 @@ void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
     return;
   }
   if (!segment.rst()) reply_reset(segment);
+}
+
+void Stack::note_borrowed(Connection& c) {
+  if (!c.receiver_.has_borrowed() || c.borrowing_) return;
+  c.borrowing_ = true;
+  borrowers_.push_back(&c);
 }
 
 Listener* Stack::find_listener(const Endpoint& local) const {
@@ -173,6 +201,9 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, const port::RxPack
     if (out != nullptr && !splices_.translate_error(*error, packet, now, *out)) drop_forward();
     return;
   }
+  const std::optional<uint32_t> mtu = error->path_mtu();
+  const bool too_big = error->kind == wire::TcpError::Kind::kTooBig;
+  if (too_big && mtu && teardown_.on_too_big(error->tuple, error->seq, *mtu)) return;
   Connection* c = index_.find(error->tuple);
   // RFC 5927 §4.1: only an error about something in flight is believed.
   if (c == nullptr || error->seq.before(c->sender_.vars().una) ||
@@ -180,8 +211,7 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, const port::RxPack
     ++counters.drop_bad_icmp;
     return;
   }
-  if (error->kind == wire::TcpError::Kind::kTooBig) {
-    const std::optional<uint32_t> mtu = error->path_mtu();
+  if (too_big) {
     if (!mtu) {
       ++counters.drop_bad_icmp;
       return;

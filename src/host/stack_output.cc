@@ -38,6 +38,7 @@ bool Stack::transmit(port::PacketBurst& burst, Time now) {
       ++resources_.counters.segments_sent;
     }
   }
+  if (teardown_.transmit(burst, now_)) return true;
   while (Connection* c = output_.pop_front()) {
     if (!prepare_path(*c, now_)) continue;
     bool more = c->emit(burst, now_);
@@ -127,9 +128,8 @@ void Stack::reply_time_wait(const TimeWait& entry, const Segment& segment, uint1
   spec.flags = kAck;
   spec.window = window;
   if (entry.timestamps) {
-    auto ms = std::chrono::duration_cast<milliseconds>(now_.time_since_epoch()).count();
-    spec.options.timestamps = wire::Timestamps{
-        static_cast<uint32_t>(ms) + timestamp_offset(entry.tuple), entry.ts_recent};
+    spec.options.timestamps =
+        wire::Timestamps{timestamp(now_, timestamp_offset(entry.tuple)), entry.ts_recent};
   }
   push_reply(spec);
 }

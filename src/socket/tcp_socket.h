@@ -157,8 +157,8 @@ class TcpListener final : private host::Observer {
   void set_options(const host::ListenOptions& options) {
     runtime_.stack.set_options(listener_, options);
   }
-  /// See host::Listener::set_mss_max().
-  void set_mss_max(uint16_t mss) { listener_.set_mss_max(mss); }
+  /// See host::Stack::set_mss_max().
+  void set_mss_max(uint16_t mss) { runtime_.stack.set_mss_max(listener_, mss); }
 
   class [[nodiscard]] Accept final : private Waiter {
    public:

@@ -264,6 +264,11 @@ def relays(w: World) -> None:
     assert w.counter("spliced") == 0
 
 
+def shakes_hands_by_itself(w: World) -> None:
+    w.names(1)
+    assert not any(w.switch.show_json("stats")["setup"].values())
+
+
 def splices_in_the_process(w: World) -> None:
     seats_become(w, ["user", "user"])
     assert w.counter("spliced") == 2

@@ -152,7 +152,8 @@ TOP = {
         "tcp 1": '1:5: found "1" too much; expected "tcp { ... }"',
         "tcp { backlog 1 }": '1:7: unknown word "backlog" in tcp; expected one of: congestion, '
             "connect_timeout, ecn, keepalive, linger_timeout, max_time_wait, nodelay, "
-            "receive_buffer, send_buffer, syn_queue, time_wait, unsent_buffer, user_timeout"}),
+            "receive_buffer, send_buffer, syn_queue, teardown_offload, time_wait, unsent_buffer, "
+            "user_timeout"}),
     "virtual_server": Row(virtual_server("", [B3], SECOND_PORT), proofs.serves_b3, {
         f"virtual_server {HERE} 80": '1:27: found no server; expected at least one '
                                      '"real_server ADDRESS PORT" or "match ... pool NAME"',
@@ -209,6 +210,9 @@ VIRTUAL_SERVER = {
         "send_proxy v3": '2:12: found "v3" for VERSION of "send_proxy v1|v2"; '
                          'expected one of: v1, v2 (did you mean "v1"?)'},
         servers=[f"{address_of('b1')} {PROXIED}"]),
+    "setup_offload": Row("setup_offload off", proofs.shakes_hands_by_itself, {
+        "setup_offload maybe": '2:15: found "maybe" for the switch of "setup_offload on|off"; '
+                               "expected one of: off, on"}),
     "splice": Row("splice off", proofs.relays, {
         "splice maybe": '2:8: found "maybe" for MODE of "splice on|off|early"; '
                         "expected one of: off, on, early",

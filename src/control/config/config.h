@@ -46,6 +46,7 @@ struct EchoServerConfig {
   Endpoint endpoint;
   Mode mode = Mode::kEcho;
   uint32_t backlog = host::ListenOptions{}.backlog;
+  std::optional<bool> setup_offload;  // not said: where the client speaks first
   Position at;
 };
 

@@ -114,7 +114,7 @@ TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
             R"(f:2:3: unknown word "sendbuffer" in tcp; did you mean "send_buffer"?)");
   EXPECT_EQ(
       bad("echo_server 192.0.2.1 7 { frobnicate }"),
-      R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard)");
+      R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard, setup_offload)");
   EXPECT_EQ(
       bad("interface eth0 { speed 1 }"),
       R"(f:1:18: unknown word "speed" in interface; expected one of: receive_buffer, receive_mode, seat)");

@@ -24,6 +24,10 @@ constexpr Directive<EchoServerConfig> kEchoServer[] = {
          }},
     {.keyword = "chargen", .usage = "chargen", .read = read_mode<Mode::kChargen>},
     {.keyword = "discard", .usage = "discard", .read = read_mode<Mode::kDiscard>},
+    {.keyword = "setup_offload",
+     .usage = "setup_offload on|off",
+     .read = [](DirectiveInput& in,
+                EchoServerConfig& out) { in.arguments.on_off(out.setup_offload.emplace()); }},
 };
 
 }  // namespace

@@ -90,6 +90,10 @@ constexpr Directive<Config> kTcp[] = {
          [](DirectiveInput& in, Config& out) {
            in.arguments.number("CONNECTIONS", {.min = 1, .max = 1u << 20}, out.listen.syn_queue);
          }},
+    {.keyword = "teardown_offload",
+     .usage = "teardown_offload on|off",
+     .read = [](DirectiveInput& in,
+                Config& out) { in.arguments.on_off(out.listen.socket.teardown_offload); }},
     {.keyword = "time_wait",
      .usage = "time_wait DURATION",
      .read =

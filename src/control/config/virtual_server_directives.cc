@@ -114,6 +114,11 @@ constexpr std::array kOwn = {
                             out.send_proxy =
                                 index == 0 ? Server::SendProxy::kV1 : Server::SendProxy::kV2;
                           }},
+    Directive<Server>{
+        .keyword = "setup_offload",
+        .usage = "setup_offload on|off",
+        .read = [](DirectiveInput& in,
+                   Server& out) { in.arguments.on_off(out.setup_offload.emplace()); }},
     Directive<Server>{.keyword = "splice", .usage = "splice on|off|early", .read = read_splice},
     Directive<Server>{.keyword = "splice_after",
                       .usage = "splice_after PACKETS",

@@ -209,6 +209,17 @@ std::string metrics_text(const Json& stats, const Json& servers) {
     add_counter(out, "tcp", name, value.get<uint64_t>(),
                 fmt::format("The counter {} of `fairlead show stats`.", name));
   }
+  for (const auto& [name, value] : stats.at("setup").items()) {
+    add_counter(out, "setup", name, value.get<uint64_t>(),
+                fmt::format("The counter {} of `fairlead show stats`.", name));
+  }
+  const Json& teardown = stats.at("teardown");
+  out.family("fairlead_teardowns", Type::kGauge, "Connections that the NIC stack is closing.");
+  out.sample({}, number_of(teardown, "active"));
+  for (const auto& [name, value] : teardown.at("counters").items()) {
+    add_counter(out, "teardown", name, value.get<uint64_t>(),
+                fmt::format("The counter {} of `fairlead show stats`.", name));
+  }
   add_splices(out, stats.at("splices"));
   add_seats(out, stats.at("interfaces"));
   const Json& layer7 = stats.at("switch");

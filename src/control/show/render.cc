@@ -236,6 +236,16 @@ std::string render_stats(const Json& stats) {
                                         {"seat_attached", "attached", Align::kLeft},
                                         {"seat_reason", "reason", Align::kLeft}});
   }
+  const std::string setup = moved_counters(member(stats, "setup"));
+  if (!setup.empty()) out += "\nhandshakes by the NIC stack\n\n" + setup;
+  const Json& teardown = member(stats, "teardown");
+  const std::string closed = moved_counters(member(teardown, "counters"));
+  if (!closed.empty()) {
+    out += fmt::format("\nclosed by the NIC stack: {} now, {} in time-wait, {} bytes held\n\n",
+                       field(teardown, "active"), field(teardown, "time_wait"),
+                       field(teardown, "held_bytes")) +
+           closed;
+  }
   const Json& splices = member(stats, "splices");
   if (splices.is_object()) out += splices_text(splices);
   const Json& layer7 = member(stats, "switch");

@@ -67,6 +67,37 @@ Json splices_json(std::span<const StatsSnapshot> shards) {
           {"refused", std::move(refused)}};
 }
 
+// Without "not_ours": what a stack asks about is nearly always ours.
+Json setup_json(std::span<const StatsSnapshot> shards) {
+  std::map<std::string, uint64_t> out;
+  for (const StatsSnapshot& stats : shards) {
+    for (size_t i = FL_SETUP_ANSWERED; i < stats.setup.size(); ++i) {
+      const auto name = nic::setup_verdict_name(static_cast<fl_setup_verdict>(i));
+      out[std::string(name)] += stats.setup[i];
+    }
+    out["replays_forgotten"] += stats.setup_replays_forgotten;
+  }
+  return out;
+}
+
+Json teardown_json(std::span<const StatsSnapshot> shards) {
+  size_t active = 0;
+  size_t resting = 0;
+  size_t bytes = 0;
+  std::map<std::string, uint64_t> counters;
+  for (const StatsSnapshot& stats : shards) {
+    active += stats.teardowns;
+    resting += stats.teardowns_time_wait;
+    bytes += stats.teardown_bytes;
+    stats.teardown_counters.for_each(
+        [&](std::string_view name, uint64_t value) { counters[std::string(name)] += value; });
+  }
+  return {{"active", active},
+          {"time_wait", resting},
+          {"held_bytes", bytes},
+          {"counters", std::move(counters)}};
+}
+
 }  // namespace
 
 ConnectionsSnapshot snapshot_connections(const host::Stack& stack, size_t limit) {
@@ -97,7 +128,17 @@ StatsSnapshot snapshot_stats(const host::Stack& stack, std::span<port::Port* con
                     .splices = stack.splices().size(),
                     .splicing = stack.splicing_count(),
                     .splice_counters = stack.splices().counters(),
-                    .splice_refusals = stack.splice_refusals()};
+                    .splice_refusals = stack.splice_refusals(),
+                    .teardown_counters = {}};
+  for (size_t i = 0; i < out.setup.size(); ++i) {
+    out.setup[i] = stack.setup().count(static_cast<fl_setup_verdict>(i));
+  }
+  out.setup_replays_forgotten = stack.setup().replays_forgotten();
+  const nic::Teardown& teardown = stack.teardown();
+  out.teardowns = teardown.active();
+  out.teardowns_time_wait = teardown.size() - teardown.active();
+  out.teardown_bytes = teardown.held_bytes();
+  out.teardown_counters = teardown.counters();
   for (port::Port* port : ports) out.ports.push_back({port->info().name, port->counters()});
   return out;
 }
@@ -141,10 +182,9 @@ Json stats_json(std::span<const StatsSnapshot> shards) {
     stats.counters.for_each(
         [&](std::string_view name, uint64_t value) { sums[std::string(name)] += value; });
   }
-  return {{"shards", std::move(rows)},
-          {"ports", std::move(ports)},
-          {"counters", std::move(sums)},
-          {"splices", splices_json(shards)}};
+  return {{"shards", std::move(rows)},         {"ports", std::move(ports)},
+          {"counters", std::move(sums)},       {"setup", setup_json(shards)},
+          {"teardown", teardown_json(shards)}, {"splices", splices_json(shards)}};
 }
 
 }  // namespace fairlead::control

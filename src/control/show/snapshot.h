@@ -50,6 +50,12 @@ struct StatsSnapshot {
   size_t splicing = 0;  // connections on their way to a splice, pairs
   nic::SpliceCounters splice_counters;
   std::array<uint64_t, host::kSpliceRefusals> splice_refusals{};
+  std::array<uint64_t, FL_SETUP_VERDICTS> setup{};
+  uint64_t setup_replays_forgotten = 0;
+  size_t teardowns = 0;            // closed by the NIC stack
+  size_t teardowns_time_wait = 0;  // likewise, resting
+  size_t teardown_bytes = 0;
+  nic::TeardownCounters teardown_counters;
 };
 
 // To be called by the shard's thread.

@@ -33,6 +33,12 @@ Endpoint endpoint_of(const fl_address& address, uint16_t port) {
   return {IpAddress::v6(bytes), fl_swap16(port)};
 }
 
+fl_address address_of(const IpAddress& address) {
+  fl_address out;
+  std::memcpy(&out, address.bytes().data(), sizeof out);
+  return out;
+}
+
 fl_setup_time time_of(Time now) {
   return fl_setup_time_of(static_cast<uint64_t>(now.time_since_epoch().count()));
 }
@@ -73,6 +79,34 @@ NewConnection connection_of(const FourTuple& tuple, const fl_setup_listener& lis
 
 }  // namespace
 
+std::string_view setup_verdict_name(fl_setup_verdict verdict) {
+  switch (verdict) {
+    case FL_SETUP_NOT_OURS:
+      return "not_ours";
+    case FL_SETUP_ANSWERED:
+      return "answered";
+    case FL_SETUP_UP_NO_TIMESTAMPS:
+      return "up_no_timestamps";
+    case FL_SETUP_UP_OPTIONS:
+      return "up_options";
+    case FL_SETUP_UP_DATA:
+      return "up_data";
+    case FL_SETUP_UP_MALFORMED:
+      return "up_malformed";
+    case FL_SETUP_NEW_CONNECTION:
+      return "new_connection";
+    case FL_SETUP_EXPIRED:
+      return "expired";
+    case FL_SETUP_FORGED:
+      return "forged";
+    case FL_SETUP_REPLAYED:
+      return "replayed";
+    case FL_SETUP_VERDICTS:
+      break;
+  }
+  check_failed("fl_setup_verdict has a name", __FILE__, __LINE__);
+}
+
 SetupOffload::SetupOffload(const port::Router& router, const fl_setup_secrets& secrets,
                            Options options)
     : router_(router),
@@ -99,6 +133,13 @@ const fl_setup_listener* SetupOffload::find_listener(const Endpoint& local) cons
   const auto wildcard = listeners_.find(any);
   if (wildcard == listeners_.end() || !router_.is_local(local.address)) return nullptr;
   return &wildcard->second;
+}
+
+// A cookie's time is known to 4 s only, so some of those made at once are taken for older ones.
+bool SetupOffload::predates_secrets(uint32_t isn, uint32_t units) const {
+  if (!options_.secrets_since) return false;
+  const uint32_t age = (units - isn) % FL_COOKIE_EPOCH;
+  return units - age <= time_of(*options_.secrets_since).units;
 }
 
 SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
@@ -129,9 +170,20 @@ SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
   fl_setup_confirmation proof;
   const fl_setup_verdict verdict =
       fl_setup_confirm(&headers, &plain, listener, &secrets_, time_of(now), &proof);
+  if (verdict == FL_SETUP_FORGED && predates_secrets(proof.isn, time_of(now).units)) {
+    return {.verdict = FL_SETUP_EXPIRED};
+  }
   if (verdict != FL_SETUP_NEW_CONNECTION) return {.verdict = verdict};
   if (replays_.contains(proof.hash)) return {.verdict = FL_SETUP_REPLAYED};
   return {.verdict = verdict, .connection = connection_of(tuple, *listener, proof)};
+}
+
+uint32_t SetupOffload::timestamp_offset(const FourTuple& tuple) const {
+  const fl_setup_tuple plain{.source = address_of(tuple.remote.address),
+                             .destination = address_of(tuple.local.address),
+                             .source_port = fl_swap16(tuple.remote.port),
+                             .destination_port = fl_swap16(tuple.local.port)};
+  return fl_timestamp_offset(&secrets_, &plain);
 }
 
 SetupOutcome SetupOffload::on_packet(const port::RxPacket& packet, Time now,

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/result.h"
@@ -50,6 +51,9 @@ struct NewConnection {
   uint64_t proof = 0;  // for made_connection()
 };
 
+/// "answered"
+std::string_view setup_verdict_name(fl_setup_verdict verdict);
+
 struct SetupOutcome {
   fl_setup_verdict verdict = FL_SETUP_NOT_OURS;
   NewConnection connection{};  // with FL_SETUP_NEW_CONNECTION
@@ -58,6 +62,10 @@ struct SetupOutcome {
 struct SetupOptions {
   size_t max_listeners = 4096;
   size_t max_replays = 1 << 18;  // handshakes remembered, 8 bytes each; replay_cache.h
+  /// Before, SYN-ACKs were made with secrets that are lost, by a process that is no more: what
+  /// answers one is expired, as it would be of a host that has forgotten its connections. nullopt:
+  /// never.
+  std::optional<Time> secrets_since{};
 };
 
 /// One a shard.
@@ -74,6 +82,9 @@ class SetupOffload {
   void remove_listener(const Endpoint& endpoint);
   /// SetupSecrets::secrets(), within 64 s of each rotation.
   void set_secrets(const fl_setup_secrets& secrets) { secrets_ = secrets; }
+
+  /// Of the connection's timestamp clock: the same in the SYN-ACK and in all that follows it.
+  uint32_t timestamp_offset(const FourTuple& tuple) const;
 
   /// Any bytes are allowed. Fills `answer`, which is clear, with FL_SETUP_ANSWERED: a whole frame,
   /// checksums complete.
@@ -94,6 +105,7 @@ class SetupOffload {
 
   const fl_setup_listener* find_listener(const Endpoint& local) const;
   SetupOutcome judge(const port::RxPacket& packet, Time now, port::TxPacket& answer) const;
+  bool predates_secrets(uint32_t isn, uint32_t units) const;
 
   const port::Router& router_;
   fl_setup_secrets secrets_;

@@ -67,7 +67,7 @@ struct Handover {
   SeqNum snd_una;               // where `data` begins
   SeqNum snd_nxt;               // what lies before is on its way
   SeqNum rcv_nxt;
-  /// Agreed on: what our clock (1 ms) shows now, and the latest value to echo.
+  /// Agreed on: what our clock (1 ms, fl_timestamp_sent()) shows now, and the latest value to echo.
   std::optional<wire::Timestamps> timestamps;
   /// All that is not acknowledged, in order, without the FIN. Copied.
   std::span<const ByteSpan> data;
@@ -159,6 +159,13 @@ class Teardown {
     SeqNum isn_above{};  // kReopened: where our new ISN must lie above (RFC 6191 §2)
   };
   Verdict on_segment(const TeardownSegment& segment, Time now);
+  /// A peer has proven a new handshake for `tuple`, with this TSval: what it had before it has
+  /// forgotten, and so do we. False: there is TIME-WAIT which has seen that value, or none (RFC
+  /// 6191 §2).
+  bool yield_to(const FourTuple& tuple, uint32_t ts_value, Time now);
+  /// ICMP: the packet with `seq` was too big for a path of `mtu`. False: not ours, or not in flight
+  /// (RFC 5927 §4.1).
+  bool on_too_big(const FourTuple& tuple, SeqNum seq, uint32_t mtu);
   /// May a new connection of ours use `tuple`? A flow that has been in TIME-WAIT for a second and
   /// has timestamps gives way (as tcp_tw_reuse of Linux).
   bool give_way(const FourTuple& tuple, Time now);

@@ -1,6 +1,9 @@
 // "Segment arrives" (RFC 9293 §3.10.7.4) for connections that the application has closed, with the
 // checks of RFC 5961 and RFC 7323 in their places.
+#include <algorithm>
+
 #include "nic/teardown/teardown.h"
+#include "wire/icmp.h"
 #include "wire/tcp.h"
 
 namespace fairlead::nic {
@@ -12,6 +15,8 @@ uint32_t TeardownSegment::length() const {
 }
 
 namespace {
+
+constexpr uint32_t kTimestampsSize = 12;  // with padding
 
 bool newer(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) > 0; }
 
@@ -227,6 +232,22 @@ void Teardown::challenge(Flow& flow, Time now) {
   }
   ++counters_.challenge_acks_sent;
   ack_now(flow);
+}
+
+bool Teardown::on_too_big(const FourTuple& tuple, SeqNum seq, uint32_t mtu) {
+  Flow* flow = index_.find(tuple);
+  if (flow == nullptr) return false;
+  FlowState& state = state_of(*flow);
+  if (seq.before(state.una()) || !seq.before(flow->next)) return false;
+  const uint32_t least = tuple.remote.address.is_v4() ? wire::kMinPathMtuV4 : wire::kMinPathMtuV6;
+  const uint32_t options = state.has(FlowState::kTimestamps) ? kTimestampsSize : 0;
+  const uint32_t mss = std::max(mtu, least) - port::headers_to(tuple.remote.address) - options;
+  if (mss >= flow->mss) return true;
+  flow->mss = static_cast<uint16_t>(mss);
+  flow->next = state.una();  // all again, without blaming congestion
+  state.put(FlowState::kRetransmitted, true);
+  wants_output(*flow);
+  return true;
 }
 
 }  // namespace fairlead::nic

@@ -1,6 +1,7 @@
 // Packets out: what is due to each flow in turn, and RSTs for those that are no more.
 #include <algorithm>
 
+#include "nic/setup/setup_cookie.h"
 #include "nic/teardown/teardown.h"
 #include "wire/tcp.h"
 
@@ -81,7 +82,8 @@ port::TcpPacketSpec Teardown::header(const Flow& flow, Time now) const {
   spec.window = flow.window;
   if (state.has(FlowState::kTimestamps)) {
     const auto ms = static_cast<uint32_t>(now.time_since_epoch() / milliseconds(1));
-    spec.options.timestamps = wire::Timestamps{ms + flow.ts_offset, state.ts_recent};
+    spec.options.timestamps =
+        wire::Timestamps{fl_timestamp_sent(ms, flow.ts_offset), state.ts_recent};
   }
   return spec;
 }

@@ -1,0 +1,171 @@
+// What the host leaves to the NIC stack: handshakes, whose end it is told of, and the end of
+// connections whose application is done with them.
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "host/stack.h"
+
+namespace fairlead::host {
+namespace {
+
+/// Buffers of a send queue that is handed over; a longer queue is sent by the host.
+constexpr size_t kMaxHandoverSpans = 64;
+
+}  // namespace
+
+// ---- setup ----
+
+// The same on all interfaces: what the smallest takes.
+void Stack::register_setup(const Listener& listener) {
+  if (!listener.options_.setup_offload) return setup_.remove_listener(listener.endpoint_);
+  uint16_t mss = listener.mss_max_ == 0 ? UINT16_MAX : listener.mss_max_;
+  for (const port::PortInfo& port : ports_) {
+    mss = std::min(mss, port::mss_for(port.mtu, listener.endpoint_.address));
+  }
+  const SocketOptions& socket = *listener.socket_;
+  const fl_setup_listener entry{
+      .mss = mss,
+      .window = static_cast<uint16_t>(std::min<uint32_t>(socket.receive_buffer_min, UINT16_MAX)),
+      .window_scale = window_shift_for(socket),
+      .flags = static_cast<uint8_t>(socket.ecn ? FL_SETUP_ECN : 0),
+      .reserved = 0};
+  // As many as there may be listeners.
+  CHECK(setup_.set_listener(listener.endpoint_, entry).has_value());
+}
+
+bool Stack::answer_by_cookie(const port::RxPacket& packet, Time now) {
+  port::TxPacket* answer = append_forward();
+  if (answer == nullptr) return true;  // as if lost on the way
+  const bool answered = setup_.on_packet(packet, now, *answer).verdict == FL_SETUP_ANSWERED;
+  if (!answered) drop_forward();
+  return answered;
+}
+
+bool Stack::on_setup_answer(Segment& segment, const port::RxPacket& packet, Time now) {
+  Listener* listener = find_listener(segment.tuple.local);
+  if (listener == nullptr || !listener->options_.setup_offload) return false;
+  port::TxPacket none;
+  const nic::SetupOutcome outcome = setup_.on_packet(packet, now, none);
+  if (outcome.verdict == FL_SETUP_NEW_CONNECTION) {
+    return open_confirmed(outcome.connection, *listener, segment, now);
+  }
+  // Nobody's; or of a connection that is still to come (nic/setup/setup_tables.h).
+  if (outcome.verdict != FL_SETUP_FORGED || index_.find(segment.tuple) != nullptr ||
+      time_wait_.find(segment.tuple) != nullptr || teardown_.state(segment.tuple)) {
+    return false;
+  }
+  ++resources_.counters.drop_forged_handshake;
+  return true;
+}
+
+bool Stack::open_confirmed(const nic::NewConnection& made, Listener& listener, Segment& segment,
+                           Time now) {
+  if (listener.full()) {
+    ++resources_.counters.drop_accept_queue_full;  // comes again with the client's data
+    return true;
+  }
+  if (!teardown_.yield_to(segment.tuple, made.timestamps.value, now)) return false;
+  if (TimeWait* entry = time_wait_.find(segment.tuple)) {
+    // RFC 6191 §2
+    const auto newer = static_cast<int32_t>(made.timestamps.value - entry->ts_recent);
+    if (!entry->after_reset && (!entry->timestamps || newer <= 0)) return false;
+    time_wait_.erase(*entry);
+    ++resources_.counters.time_wait_reused;
+  }
+  if (Connection* before = index_.find(segment.tuple)) supersede(*before);
+  Connection* c = create(segment.tuple, *listener.socket_);
+  if (c == nullptr) return true;
+  setup_.made_connection(made, now);
+  c->open_confirmed(made, segment, listener, now);
+  c->on_segment(segment, now);
+  note_borrowed(*c);
+  update(*c);
+  return true;
+}
+
+// Its peer has forgotten it: a cookie went there and came back.
+void Stack::supersede(Connection& c) {
+  const FourTuple tuple = c.tuple_;
+  ++resources_.counters.connections_superseded;
+  if (c.splicing_) {
+    Splicing& splicing = *c.splicing();
+    splicing.stop(nic::SpliceEnd::kRemoved);
+    finish(splicing);
+  } else {
+    c.end(Errc::kConnectionReset);
+    update(c);
+  }
+  if (TimeWait* rest = time_wait_.find(tuple)) time_wait_.erase(*rest);
+}
+
+// ---- teardown ----
+
+// All of them while it is half empty, then fewer and fewer.
+bool Stack::allows_teardown() {
+  const uint32_t most = config_.max_teardowns;
+  const auto active = static_cast<uint32_t>(teardown_.active());
+  if (active < most / 2) return true;
+  const bool allowed = rng_.below(most) < 2 * (most - std::min(most, active));
+  if (!allowed) ++resources_.counters.teardowns_kept;
+  return allowed;
+}
+
+bool Stack::may_hand_over(const Connection& c) const {
+  const bool open = c.state_ == State::kEstablished || c.state_ == State::kCloseWait;
+  return c.options_->teardown_offload && open && !c.splicing_ && !c.follows_timestamps_ &&
+         c.options_->time_wait == config_.teardown_time_wait && c.receiver_.readable() == 0 &&
+         c.receiver_.in_order() && c.sender_.in_order();
+}
+
+bool Stack::hand_over(Connection& c) {
+  if (!may_hand_over(c) || !allows_teardown() || !paths_.refresh(*c.path_)) return false;
+  std::array<ByteSpan, kMaxHandoverSpans> data;
+  size_t spans = 0;
+  for (const Buffer* buffer = c.sender_.chain().head(); buffer; buffer = buffer->next) {
+    if (spans == data.size()) return false;
+    data[spans++] = buffer->bytes();
+  }
+  const Sender::Variables& snd = c.sender_.vars();
+  c.update_mss(now_);
+  nic::Handover handover{.tuple = c.tuple_,
+                         .local_mac = c.path_->path.local_mac,
+                         .next_hop = c.path_->path.next_hop,
+                         .port_index = c.path_->path.port_index,
+                         .peer_closed = c.state_ == State::kCloseWait,
+                         .mss = c.mss_,
+                         .window = c.receiver_.advertise(c.mss_, false),
+                         .receive_window = c.receiver_.window(),
+                         .send_window = std::min(snd.wnd, c.sender_.congestion().cwnd()),
+                         .rto = c.sender_.rtt().rto(),
+                         .snd_una = snd.una,
+                         .snd_nxt = snd.nxt,
+                         .rcv_nxt = c.receiver_.nxt(),
+                         .timestamps = {},
+                         .data = std::span(data).first(spans)};
+  if (c.timestamps_) {
+    handover.timestamps = wire::Timestamps{.value = c.timestamp(now_), .echo = c.ts_recent_};
+  }
+  if (!teardown_.take(handover, now_)) return false;
+  c.observer_ = nullptr;
+  c.owned_ = false;
+  c.end(Errc::kOk);
+  update(c);
+  return true;
+}
+
+nic::Teardown::Verdict Stack::on_teardown_segment(const Segment& segment, Time now) {
+  const bool opens = segment.syn() && !segment.ack_flag() && !segment.rst();
+  return teardown_.on_segment(
+      {.tuple = segment.tuple,
+       .seq = segment.seq,
+       .ack = segment.ack,
+       .window = segment.window,
+       .flags = segment.flags,
+       .payload = static_cast<uint32_t>(segment.payload.size()),
+       .timestamps = segment.options.timestamps,
+       .to_listener = opens && find_listener(segment.tuple.local) != nullptr},
+      now);
+}
+
+}  // namespace fairlead::host
