@@ -1,0 +1,134 @@
+"""Handshakes and ends of connections by the NIC stack, with the kernel's clients."""
+
+import itertools
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from harness.client import assert_flawless, assert_intact
+from harness.lab import FAIRLEAD_ADDRESS
+from harness.loss import loss
+from harness.servers import ECHO, FairleadServer
+
+OFFLOADED = "tcp { teardown_offload on }\n"
+OPTIONS = ("timestamps", "sack", "window_scaling")
+MIB = 1 << 20
+
+
+@pytest.fixture
+def offloaded(any_lab, binaries, tmp_path) -> FairleadServer:
+    running = FairleadServer(any_lab, binaries, tmp_path, more=OFFLOADED)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(params=[set(chosen) for n in range(4) for chosen in
+                        itertools.combinations(OPTIONS, n)],
+                ids=lambda chosen: "+".join(sorted(chosen)) or "none")
+def options(request, lab) -> set:
+    """What the client's SYNs offer."""
+    def choose(wanted, ecn):
+        lab.run("client", ["sysctl", "-qw", f"net.ipv4.tcp_ecn={ecn}",
+                           *(f"net.ipv4.tcp_{name}={int(name in wanted)}" for name in OPTIONS)])
+    choose(request.param, 1)
+    yield request.param
+    choose(OPTIONS, 2)
+
+
+def test_clients_of_every_kind_are_served(offloaded, client, family, options):
+    assert_flawless(client.run("requests", family, ECHO, "--connections", 300, "--concurrency", 20),
+                    300)
+    assert_intact(client.run("echo", family, ECHO, "--bytes", MIB), 1, MIB)
+    stats = offloaded.show_json("stats")
+    by_cookie = 301 if "timestamps" in options else 0
+    assert stats["setup"]["new_connection"] == by_cookie, stats["setup"]
+    assert stats["setup"]["up_no_timestamps"] == 301 - by_cookie
+    assert stats["teardown"]["counters"]["closed"] > 200
+    assert stats["teardown"]["active"] == 0
+
+
+def test_lost_packets_are_made_up_for(plain_lab, client, offloaded):
+    with loss(plain_lab, "client", 0.05):
+        assert_flawless(client.run("requests", "ipv4", ECHO, "--connections", 2000, "--concurrency",
+                                   200, timeout=120), 2000)
+    deadline = time.monotonic() + 120
+    while offloaded.show_json("stats")["teardown"]["active"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+    stats = offloaded.show_json("stats")
+    assert stats["teardown"]["active"] == 0 and stats["teardown"]["held_bytes"] == 0
+    assert stats["teardown"]["counters"]["retransmitted_segments"] > 10
+    assert stats["setup"]["new_connection"] >= 2000
+
+
+def resident_kib(pid: int) -> int:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                if line.startswith("VmRSS:"))
+    return int(line.split()[1])
+
+
+def is_served(lab) -> bool:
+    """A client that tries for some seconds, as any does."""
+    try:
+        with lab.entered("client"):
+            connection = socket.create_connection((FAIRLEAD_ADDRESS["ipv4"], ECHO), timeout=8)
+        with connection:
+            connection.sendall(b"hello")
+            return connection.recv(5) == b"hello"
+    except OSError:
+        return False
+
+
+def flood_of_plain_syns(lab, log):
+    """Without timestamps: the host's own SYN queue has to stand it."""
+    return lab.start("client", ["timeout", "8", "hping3", "-q", "-S", "--flood", "--rand-source",
+                                "-p", ECHO, FAIRLEAD_ADDRESS["ipv4"]], log)
+
+
+FLOOD = """
+import random, socket, sys, time
+from scapy.all import Ether, IP, TCP
+to_mac, to, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+options = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
+frames = [bytes(Ether(src="02:00:00:00:00:77", dst=to_mac) /
+                IP(src=f"10.{random.randrange(256)}.{random.randrange(256)}.7", dst=to) /
+                TCP(sport=random.randrange(1024, 65536), dport=port, seq=random.randrange(1 << 32),
+                    flags="S", options=options)) for _ in range(2000)]
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+raw.bind(("client", 0))
+end = time.monotonic() + 8
+while time.monotonic() < end:
+    for frame in frames:
+        raw.send(frame)
+"""
+
+
+def flood_of_linux_syns(lab, log):
+    link = json.loads(lab.run("fairlead", ["ip", "-j", "link", "show", "fairlead"]).stdout)
+    mac = link[0]["address"]
+    return lab.start("client", ["/usr/bin/python3", "-c", FLOOD, mac, FAIRLEAD_ADDRESS["ipv4"],
+                                ECHO], log)
+
+
+@pytest.mark.parametrize("flood, counter", [(flood_of_linux_syns, "answered"),
+                                            (flood_of_plain_syns, "up_no_timestamps")])
+def test_a_flood_of_syns_keeps_nobody_out(lab, offloaded, tmp_path, flood, counter):
+    assert is_served(lab)
+    pids = lab.run("fairlead", ["pgrep", "-f", f"fairlead run -c {offloaded.config}"]).stdout
+    process = int(pids.split()[-1])
+    before = resident_kib(process)
+    flooding = flood(lab, tmp_path / "flood.log")
+    with ThreadPoolExecutor(50) as pool:
+        attempts = []
+        for _ in range(70):
+            attempts.append(pool.submit(is_served, lab))
+            time.sleep(0.1)
+        served = sum(attempt.result() for attempt in attempts)
+    flooding.wait(timeout=30)
+    stats = offloaded.show_json("stats")
+    assert stats["setup"][counter] > 20_000, stats["setup"]
+    assert served >= 0.99 * len(attempts), (served, stats["counters"])
+    # Nothing is kept of those that are answered; 4,096 of the others may wait for their ACK.
+    assert resident_kib(process) - before < (2 if counter == "answered" else 8) * 1024
