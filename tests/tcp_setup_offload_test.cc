@@ -241,6 +241,17 @@ TEST(TcpSetupOffload, WhileTheBacklogIsFullAcksAreAsIfLost) {
   EXPECT_EQ(listener.pending(), 1u);
 }
 
+TEST(TcpSetupOffload, WithoutRoomForAConnectionSynsAreDropped) {
+  ScriptedPeer::Options options;
+  options.stack.max_connections = 1;
+  ScriptedPeer peer(options);
+  peer.listen(offloaded());
+  peer.establish_passive();
+  peer.deliver(linux_syn(peer).from_port(6000));
+  peer.expect_nothing();
+  EXPECT_EQ(peer.counters().drop_no_connection_slot, 1u);
+}
+
 TEST(TcpSetupOffload, AfterTimeWaitANewConnectionMayFollow) {  // RFC 6191
   ScriptedPeer peer;
   peer.listen(offloaded());

@@ -240,6 +240,9 @@ class Stack {
 
   // stack_offload.cc
   void register_setup(const Listener& listener);
+  /// after_another: TIME-WAIT has just given way to it.
+  bool may_answer_by_cookie(const Listener& listener, const Segment& segment,
+                            bool after_another) const;
   bool answer_by_cookie(const port::RxPacket& packet, Time now);
   /// True when the segment was dealt with.
   bool on_setup_answer(Segment& segment, const port::RxPacket& packet, Time now);

@@ -103,10 +103,10 @@ void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
     isn_above = last;
   }
   if (Listener* listener = find_listener(segment.tuple.local)) {
-    // Between two connections with the same addresses a cookie's TSval keeps order, its ISN not.
-    const bool offload = listener->options_.setup_offload && segment.syn() && !segment.ack_flag() &&
-                         (!isn_above || segment.options.timestamps) && !listener->full();
-    if (offload && answer_by_cookie(packet, now)) return;
+    if (may_answer_by_cookie(*listener, segment, isn_above.has_value()) &&
+        answer_by_cookie(packet, now)) {
+      return;
+    }
     return on_listener_segment(*listener, segment, now, isn_above);
   }
   if (!router_.is_local(segment.tuple.local.address)) {

@@ -34,6 +34,15 @@ void Stack::register_setup(const Listener& listener) {
   CHECK(setup_.set_listener(listener.endpoint_, entry).has_value());
 }
 
+// Where there would be no room for the connection, its SYN is dropped as ever.
+bool Stack::may_answer_by_cookie(const Listener& listener, const Segment& segment,
+                                 bool after_another) const {
+  if (!listener.options_.setup_offload || !segment.syn() || segment.ack_flag()) return false;
+  if (listener.full() || connections_.live() == connections_.capacity()) return false;
+  // Between two connections with the same addresses a cookie's TSval keeps order, its ISN does not.
+  return !after_another || segment.options.timestamps;
+}
+
 bool Stack::answer_by_cookie(const port::RxPacket& packet, Time now) {
   port::TxPacket* answer = append_forward();
   if (answer == nullptr) return true;  // as if lost on the way
