@@ -85,7 +85,10 @@ bool Relay::splice(Pair& pair) {
   return true;
 }
 
-void Relay::on_splice_end(const nic::SpliceReport&) { ++splices_.ended; }
+void Relay::on_splice_end(const nic::SpliceReport& report) {
+  ++splices_.ended;
+  if (report.end == nic::SpliceEnd::kIdle) ++splices_.idle;
+}
 
 bool Relay::step_pair(Pair& pair) {
   if (splice(pair)) return true;

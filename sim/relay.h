@@ -22,6 +22,7 @@ class Relay final : nic::SpliceObserver {
     uint64_t begun = 0;
     uint64_t refused = 0;
     uint64_t ended = 0;
+    uint64_t idle = 0;  // of these, because nothing came for long
   };
 
   /// Takes connections to `local`, which is an address of `host`, and connects to `server`.

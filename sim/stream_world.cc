@@ -225,6 +225,7 @@ class World {
     if (relay_) {
       result.spliced = relay_->splices().begun;
       result.splices_refused = relay_->splices().refused;
+      result.splices_idle = relay_->splices().idle;
     }
     relay_.reset();
     return result;

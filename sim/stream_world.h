@@ -50,6 +50,7 @@ struct WorldResult {
   uint64_t torn_down = 0;  // ends that it has closed
   uint64_t spliced = 0;    // pairs
   uint64_t splices_refused = 0;
+  uint64_t splices_idle = 0;  // ended because nothing came for half an hour
 };
 
 WorldResult run_world(const WorldOptions& options);

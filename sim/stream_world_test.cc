@@ -90,7 +90,7 @@ TEST(StreamWorld, ARelayForwardsBothStreamsExactly) {
 TEST(StreamWorld, SplicingAtAnyMomentLeavesBothStreamsExact) {
   uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
   if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
-  uint64_t errors = 0, spliced = 0;
+  uint64_t errors = 0, spliced = 0, idle = 0;
   for (uint64_t seed = first; seed <= last; ++seed) {
     WorldOptions o;
     o.seed = seed;
@@ -98,10 +98,12 @@ TEST(StreamWorld, SplicingAtAnyMomentLeavesBothStreamsExact) {
     WorldResult r = run_world(o);
     errors += static_cast<uint64_t>(r.errors);
     spliced += r.spliced;
+    idle += r.splices_idle;
     ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
   }
   RecordProperty("spliced", static_cast<int>(spliced));
   EXPECT_LE(errors, (last - first + 1) / 10 + 2) << "named errors should be rare";
+  EXPECT_LE(idle, spliced / 100) << "the end of nearly every splice should be seen";
   EXPECT_GE(spliced, (last - first + 1) / 2) << "most pairs should have become one";
 }
 
@@ -123,6 +125,7 @@ TEST(StreamWorld, WhateverIsOfferedSplicesLeaveBothStreamsExact) {
       EXPECT_EQ(r.failure, "");
       EXPECT_EQ(r.errors, 0);
       EXPECT_EQ(r.splices_refused, 0u);
+      EXPECT_EQ(r.splices_idle, 0u);
       spliced += r.spliced;
     }
   }

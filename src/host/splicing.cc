@@ -130,6 +130,11 @@ void Splicing::begin_translating(Time now) {
   for (Side& side : sides_) {
     direction_from(side).rule.bytes = side.relayed;
     Connection& c = *side.connection;
+    if (side.fin_passed) {  // by us: the other end's acknowledgement of it will pass
+      fl_splice_rule& answers = direction_from(other(side)).rule;
+      answers.peer_fin_end = side.in.value();
+      answers.state |= FL_SPLICE_PEER_FIN;
+    }
     if (c.timestamps_) c.follow_timestamps(c.timestamp(now));
     c.life_deadline_ = Time::max();  // no keep-alive: the ends look after themselves
     if (other(side).connection->held() > 0) continue;  // acknowledged with what is passed on
