@@ -10,6 +10,7 @@
 // that one's headers, its frame being the payload, 0x04 verified, 0x08 PSH flipped, 0x10 wait in
 // ms, 0x20 one segment ahead, 0x40 IP ID as it was.
 #include <algorithm>
+#include <deque>
 
 #include "fuzz/input.h"
 #include "nic/aggregate/aggregator.h"
@@ -26,20 +27,18 @@ constexpr size_t kRecordSize = 4;
 class CheckingSink : public nic::PacketSink {
  public:
   explicit CheckingSink(const nic::AggregateConfig& config) : config_(config) {}
-  void deliver(const port::RxPacket& packet) override {
-    fuzz::read_all(packet.frame);
+  void deliver(const port::RxPacket& packet, std::span<const ByteSpan> chain) override {
+    PacketBytes whole(packet.frame.begin(), packet.frame.end());
+    for (const ByteSpan part : chain) whole.insert(whole.end(), part.begin(), part.end());
     if (packet.gso_size == 0) {
       ++segments;
       return;
     }
-    const auto read = nic::read_segment(packet, Time());
-    CHECK(read.has_value());
-    CHECK(read->ip_size() <= config_.max_aggregate && read->frame.size() == packet.frame.size());
-    // Not asked of the state that the aggregator claims.
-    port::RxPacket unknown = packet;
-    unknown.checksum = port::ChecksumState::kUnknown;
-    CHECK(nic::read_segment(unknown, Time()).has_value());
-    segments += (read->fields.size + packet.gso_size - 1u) / packet.gso_size;
+    nic::Segment read;
+    // kUnknown: the state that the aggregator claims is not trusted.
+    CHECK(!nic::read_segment({.frame = whole}, nic::PayloadSum::kWanted, read));
+    CHECK(read.ip_size() <= config_.max_aggregate && read.frame.size() == whole.size());
+    segments += (read.fields.size + packet.gso_size - 1u) / packet.gso_size;
   }
   uint64_t segments = 0;
 
@@ -53,7 +52,8 @@ nic::AggregateConfig config_of(ByteSpan input) {
                               .contexts = 1 + input[2] % 4u,
                               .open_aggregates = 1 + input[2] / 64u,
                               .max_held = input[3] % 33u,
-                              .carry_push = input[3] >= 128};
+                              .carry_push = input[3] >= 128,
+                              .chain = input[1] >= 128};
   config.max_aggregate = 1500 + input[4] * 16u;
   config.threshold = std::min<size_t>(input[5] * 16u, config.max_aggregate - config.mtu);
   return config;
@@ -107,6 +107,7 @@ void run(ByteSpan input) {
   nic::Aggregator aggregator(config, now);
   uint64_t sent = 0;
   PacketBytes last;
+  std::deque<PacketBytes> frames;  // chained, borrowed until they are delivered
   while (input.size() >= kRecordSize) {
     const size_t size = std::min<size_t>(read16(input, 0), input.size() - kRecordSize);
     const uint8_t how = input[3];
@@ -118,6 +119,8 @@ void run(ByteSpan input) {
         (how & 0x02) != 0 ? following(last, bytes, how) : PacketBytes(bytes.begin(), bytes.end());
     const bool right = (how & 0x03) != 0 && make_right(frame);
     last = frame;
+    if (!config.chain) frames.clear();
+    frames.push_back(std::move(frame));
     while (aggregator.next_deadline() && *aggregator.next_deadline() <= next) {
       now = std::max(now, *aggregator.next_deadline());
       aggregator.on_timer(now, sink);
@@ -125,7 +128,7 @@ void run(ByteSpan input) {
     now = next;
     const bool verified = right && (how & 0x04) != 0;
     aggregator.on_packet(
-        {.frame = frame,
+        {.frame = frames.back(),
          .checksum = verified ? port::ChecksumState::kVerified : port::ChecksumState::kUnknown},
         now, sink);
     ++sent;

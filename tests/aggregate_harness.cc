@@ -104,14 +104,30 @@ void Harness::wait(Duration duration) {
   now = end;
 }
 
+port::RxPacket Harness::lend(const port::RxPacket& packet) {
+  borrowed_.emplace_back(new uint8_t[packet.frame.size()]);
+  std::ranges::copy(packet.frame, borrowed_.back().get());
+  port::RxPacket copy = packet;
+  copy.frame = {borrowed_.back().get(), packet.frame.size()};
+  return copy;
+}
+
+void Harness::take_back() {
+  if (!config.chain) borrowed_.clear();
+}
+
 void Harness::arrive(const port::RxPacket& packet, Duration after) {
   wait(after);
-  // Borrowed until the call returns, and no longer.
-  const std::unique_ptr<uint8_t[]> exact(new uint8_t[packet.frame.size()]);
-  std::ranges::copy(packet.frame, exact.get());
-  port::RxPacket copy = packet;
-  copy.frame = {exact.get(), packet.frame.size()};
-  aggregator.on_packet(copy, now, *this);
+  aggregator.on_packet(lend(packet), now, *this);
+  take_back();
+}
+
+void Harness::arrive_together(std::span<const FrameSpec> specs, Duration after) {
+  wait(after);
+  std::vector<port::RxPacket> packets;
+  for (const FrameSpec& spec : specs) packets.push_back(lend({.frame = frame_of(spec)}));
+  aggregator.on_burst(packets, now, *this);
+  take_back();
 }
 
 void Harness::arrive(const FrameSpec& spec, Duration after) {
@@ -119,13 +135,16 @@ void Harness::arrive(const FrameSpec& spec, Duration after) {
   arrive(port::RxPacket{.frame = frame}, after);
 }
 
-void Harness::deliver(const port::RxPacket& packet) {
-  Delivered out = read_frame(packet.frame);
+void Harness::deliver(const port::RxPacket& packet, std::span<const ByteSpan> chain) {
+  PacketBytes whole(packet.frame.begin(), packet.frame.end());
+  for (const ByteSpan part : chain) whole.insert(whole.end(), part.begin(), part.end());
+  Delivered out = read_frame(whole);
+  out.fragments = chain.size();
   out.gso_size = packet.gso_size;
   out.checksum = packet.checksum;
   out.when = now;
   if (packet.checksum != port::ChecksumState::kUnknown) {
-    EXPECT_EQ(fault_of(packet.frame, packet.checksum == port::ChecksumState::kPartial), "");
+    EXPECT_EQ(fault_of(whole, packet.checksum == port::ChecksumState::kPartial), "");
   }
   delivered.push_back(std::move(out));
 }

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +32,7 @@ struct Delivered {
   uint16_t gso_size = 0;
   port::ChecksumState checksum = port::ChecksumState::kUnknown;
   Time when{};
+  size_t fragments = 0;  // behind the headers, when chained
   // Of TCP, when it is that; else all zero.
   std::string flow{};  // source, destination, ports, tags as bytes
   uint16_t ip_id = 0;
@@ -57,12 +60,13 @@ class Harness : public nic::PacketSink {
  public:
   explicit Harness(const nic::AggregateConfig& config = {});
 
-  /// `wait` after the last.
+  /// `wait` after the last; several at the same time.
+  void arrive_together(std::span<const FrameSpec> specs, Duration wait = microseconds(1));
   void arrive(const FrameSpec& spec, Duration wait = microseconds(1));
   void arrive(const port::RxPacket& packet, Duration wait = microseconds(1));
   void wait(Duration duration);
   void flush() { aggregator.flush(now, *this); }
-  void deliver(const port::RxPacket& packet) override;
+  void deliver(const port::RxPacket& packet, std::span<const ByteSpan> chain) override;
 
   /// What was delivered since the last call.
   std::vector<Delivered> take() { return std::exchange(delivered, {}); }
@@ -73,6 +77,13 @@ class Harness : public nic::PacketSink {
   nic::AggregateConfig config;
   nic::Aggregator aggregator;
   std::vector<Delivered> delivered;
+
+ private:
+  /// A copy of exactly its size, which is there as long as the contract says and no longer.
+  port::RxPacket lend(const port::RxPacket& packet);
+  void take_back();
+
+  std::deque<std::unique_ptr<uint8_t[]>> borrowed_;  // with config.chain: all
 };
 
 /// Consecutive segments of one connection, one after the other.

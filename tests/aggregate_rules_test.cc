@@ -6,7 +6,7 @@
 namespace fairlead::test {
 namespace {
 
-using nic::AggregateConfig, nic::FlushReason, nic::SimpleReason;
+using nic::Aggregate, nic::AggregateConfig, nic::FlushReason, nic::SimpleReason;
 
 constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4, kPsh = 8, kAck = 16, kUrg = 32, kEce = 64,
                   kCwr = 128;
@@ -423,6 +423,57 @@ TEST(AggregateRules, TheConsumerMayCompleteTheChecksum) {
   harness.arrive(sender.next());
   harness.flush();
   EXPECT_EQ(harness.take().at(0).checksum, port::ChecksumState::kPartial);
+}
+
+TEST_P(AggregateFamilies, ChainedPayloadIsDeliveredInTheFramesItCameIn) {
+  Harness chaining({.chain = true});
+  std::vector<PacketBytes> payloads;
+  for (int i = 0; i < 3; ++i) {
+    const FrameSpec spec = sender.next(999);
+    payloads.push_back(spec.segment.payload);
+    chaining.arrive(spec);
+  }
+  chaining.flush();
+  const FrameSpec alone = sender.next(999);
+  chaining.arrive(alone);
+  chaining.flush();
+  const auto out = chaining.take();
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[0].fragments, 3u);
+  EXPECT_EQ(out[0].gso_size, 999);
+  EXPECT_EQ(out[0].payload, std::move(payloads[0]) + payloads[1] + payloads[2]);
+  EXPECT_EQ(out[1].fragments, 0u);
+  EXPECT_EQ(out[1].frame, frame_of(alone));
+}
+
+TEST(AggregateRules, AChainHasABoundedNumberOfFragments) {
+  Harness harness({.chain = true});
+  Sender sender;
+  for (size_t i = 0; i < Aggregate::kMaxFragments + 2; ++i) harness.arrive(sender.next(10));
+  EXPECT_EQ(harness.take().at(0).segments(), Aggregate::kMaxFragments);
+  EXPECT_EQ(harness.flushed(FlushReason::kFull), 1u);
+  harness.flush();
+  EXPECT_EQ(harness.take().at(0).segments(), 2u);
+}
+
+TEST(AggregateRules, ABurstIsLikeItsPacketsOneAfterTheOther) {
+  std::vector<FrameSpec> specs;
+  std::array<Sender, 3> senders;
+  for (uint16_t i = 0; i < 150; ++i) {
+    Sender& sender = senders[i % senders.size()];
+    sender.segment.from.port = i % senders.size();
+    sender.segment.flags = i % 50 == 49 ? kAck | kFin : kAck;
+    specs.push_back(sender.next(100));
+  }
+  Harness together, one_by_one;
+  together.arrive_together(specs);
+  for (const FrameSpec& spec : specs) one_by_one.arrive(spec, Duration());
+  together.flush();
+  one_by_one.flush();
+  ASSERT_EQ(together.delivered.size(), one_by_one.delivered.size());
+  for (size_t i = 0; i < together.delivered.size(); ++i) {
+    EXPECT_EQ(together.delivered[i].frame, one_by_one.delivered[i].frame);
+  }
 }
 
 TEST(AggregateRules, ChecksumsTheInterfaceVerifiedOrLeftOpenAreMadeWhole) {

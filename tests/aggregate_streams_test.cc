@@ -87,7 +87,8 @@ AggregateConfig random_config(Rng& rng) {
                          .open_aggregates = 1 + rng.below(6),
                          .max_held = rng.below(33),
                          .carry_push = rng.chance(0.5),
-                         .leave_checksum = rng.chance(0.5)};
+                         .leave_checksum = rng.chance(0.5),
+                         .chain = rng.chance(0.5)};
   if (rng.chance(0.5)) {
     config.max_aggregate = 1500 + rng.below(20'000);
     config.threshold = rng.below(config.max_aggregate - 1500 + 1);

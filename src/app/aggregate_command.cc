@@ -20,7 +20,9 @@ class CaptureSink final : public nic::PacketSink {
  public:
   explicit CaptureSink(port::PcapWriter& writer) : writer_(writer) {}
   void set_now(Time now) { now_ = now; }
-  void deliver(const port::RxPacket& packet) override { writer_.write(packet.frame, now_); }
+  void deliver(const port::RxPacket& packet, std::span<const ByteSpan>) override {
+    writer_.write(packet.frame, now_);
+  }
 
  private:
   port::PcapWriter& writer_;

@@ -16,8 +16,10 @@
 
 namespace fairlead {
 
-/// KeyOf(const T&) -> const Key&. Key has no padding and operator==.
-template <typename T, typename Key, const Key& (*KeyOf)(const T&)>
+/// KeyOf(const T&) -> const Key&. Key has operator==, and no padding unless HashOf is given, which
+/// must be keyed, too.
+template <typename T, typename Key, const Key& (*KeyOf)(const T&),
+          uint64_t (*HashOf)(const SipKey&, const Key&) = siphash13<Key>>
 class HashIndex {
  public:
   /// Allocates nothing more up to `expected` objects.
@@ -27,13 +29,25 @@ class HashIndex {
   size_t size() const { return size_; }
   size_t slots() const { return slots_.size(); }
 
-  T* find(const Key& key) const {
-    uint64_t hash = hash_of(key);
+  T* find(const Key& key) const { return find(key, hash_of(key)); }
+  /// With a hash_of(key) that the caller has.
+  T* find(const Key& key, uint64_t hash) const {
     for (size_t i = hash & mask();; i = (i + 1) & mask()) {
       const Slot& slot = slots_[i];
       if (slot.object == nullptr) return nullptr;
       if (slot.hash == hash && KeyOf(*slot.object) == key) return slot.object;
     }
+  }
+
+  uint64_t hash_of(const Key& key) const { return HashOf(secret_, key); }
+
+  // For bursts: what find() will read is fetched while other keys are looked at, the slots first
+  // and then, when those have come, the object.
+  void prefetch_slot(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask()]); }
+  /// The object most likely meant, nullptr when the first slot is another's.
+  T* likely(uint64_t hash) const {
+    const Slot& slot = slots_[hash & mask()];
+    return slot.hash == hash ? slot.object : nullptr;
   }
 
   /// The key must not be in the table.
@@ -76,8 +90,6 @@ class HashIndex {
   };
 
   size_t mask() const { return slots_.size() - 1; }
-  uint64_t hash_of(const Key& key) const { return siphash13(secret_, key); }
-
   void place(const Slot& entry) {
     size_t i = entry.hash & mask();
     while (slots_[i].object != nullptr) i = (i + 1) & mask();

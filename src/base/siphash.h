@@ -15,12 +15,16 @@ namespace fairlead {
 struct SipKey {
   uint64_t k0 = 0;
   uint64_t k1 = 0;
+
+  friend bool operator==(const SipKey&, const SipKey&) = default;
 };
 
 namespace detail {
 
+// Inlined, so that the loop over an object of known size is unrolled.
 template <int kCompress, int kFinal>
-constexpr uint64_t siphash(const SipKey& key, const uint8_t* data, size_t size) {
+[[gnu::always_inline]] constexpr uint64_t siphash(const SipKey& key, const uint8_t* data,
+                                                  size_t size) {
   uint64_t v0 = key.k0 ^ 0x736f6d6570736575ull, v1 = key.k1 ^ 0x646f72616e646f6dull;
   uint64_t v2 = key.k0 ^ 0x6c7967656e657261ull, v3 = key.k1 ^ 0x7465646279746573ull;
   auto round = [&] {

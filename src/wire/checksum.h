@@ -23,8 +23,10 @@
 // takes 2^32 such words before it could overflow.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "base/bytes.h"
 #include "wire/address.h"
@@ -35,6 +37,10 @@ namespace fairlead {
 /// counts as a high half too, as if a zero followed. Any alignment. At most 2^32 bytes.
 uint64_t checksum_add(uint64_t sum, ByteSpan bytes);
 
+/// The same of kSize bytes, known when compiled: for headers.
+template <size_t kSize>
+uint64_t checksum_add_fixed(uint64_t sum, const uint8_t* bytes);
+
 /// Folds the carries of a sum in. Zero only for a sum of zero: 0xffff is the other zero.
 constexpr uint16_t checksum_fold(uint64_t sum) {
   sum = (sum & 0xffff'ffff) + (sum >> 32);
@@ -42,6 +48,19 @@ constexpr uint16_t checksum_fold(uint64_t sum) {
   sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<uint16_t>(sum);
+}
+
+template <size_t kSize>
+uint64_t checksum_add_fixed(uint64_t sum, const uint8_t* bytes) {
+  static_assert(kSize % 4 == 0);
+  uint64_t native = 0;
+  for (size_t i = 0; i < kSize; i += 4) {
+    uint32_t word;
+    std::memcpy(&word, bytes + i, sizeof word);
+    native += word;
+  }
+  const uint16_t folded = checksum_fold(native);
+  return sum + (std::endian::native == std::endian::little ? std::byteswap(folded) : folded);
 }
 
 /// The checksum for a sum taken over a message whose checksum field was zero.

@@ -28,7 +28,17 @@ static_assert(sizeof(EthernetHeader) == 14 && alignof(EthernetHeader) == 1);
 class EthernetView {
  public:
   /// nullopt when the frame is too short for its header and tags, or has more than two tags.
-  static std::optional<EthernetView> checked(ByteSpan frame);
+  static std::optional<EthernetView> checked(ByteSpan frame) {
+    size_t size = sizeof(EthernetHeader);
+    if (frame.size() < size) return std::nullopt;
+    uint16_t type = type_before(frame, size);
+    for (int tags = 0; is_tag(type); ++tags) {
+      size += kTagSize;
+      if (tags == 2 || frame.size() < size) return std::nullopt;
+      type = type_before(frame, size);
+    }
+    return EthernetView(frame, size, type);
+  }
 
   const MacAddress& destination() const { return header().destination; }
   const MacAddress& source() const { return header().source; }
@@ -40,6 +50,15 @@ class EthernetView {
   ByteSpan payload() const { return frame_.subspan(header_size_); }
 
  private:
+  static constexpr size_t kTagSize = 4;  // TPID and TCI
+
+  static bool is_tag(uint16_t type) {
+    return type == ether_type::kVlan || type == ether_type::kServiceVlan;
+  }
+  static uint16_t type_before(ByteSpan frame, size_t end) {
+    return static_cast<uint16_t>(frame[end - 2] << 8 | frame[end - 1]);
+  }
+
   EthernetView(ByteSpan frame, size_t header_size, uint16_t type)
       : frame_(frame), header_size_(static_cast<uint8_t>(header_size)), type_(type) {}
   const EthernetHeader& header() const {

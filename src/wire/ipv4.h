@@ -41,9 +41,20 @@ class Ipv4View {
  public:
   /// nullopt: not version 4, header length out of range, or total length below it or beyond the
   /// buffer. Bytes after the total length (Ethernet padding) are not part of the view.
-  static std::optional<Ipv4View> checked(ByteSpan packet);
+  static std::optional<Ipv4View> checked(ByteSpan packet) {
+    std::optional<Ipv4View> view = checked_quote(packet);
+    if (!view) return std::nullopt;
+    const size_t total = view->header().total_length.value();
+    if (total < view->header_size() || total > packet.size()) return std::nullopt;
+    return Ipv4View(packet.first(total));
+  }
   /// For the start of a packet quoted in an ICMP error: the total length may exceed the buffer.
-  static std::optional<Ipv4View> checked_quote(ByteSpan packet);
+  static std::optional<Ipv4View> checked_quote(ByteSpan packet) {
+    if (packet.size() < sizeof(Ipv4Header) || packet[0] >> 4 != 4) return std::nullopt;
+    const size_t header_size = static_cast<size_t>(packet[0] & 0x0f) * 4;
+    if (header_size < sizeof(Ipv4Header) || header_size > packet.size()) return std::nullopt;
+    return Ipv4View(packet);
+  }
 
   const Ipv4Header& header() const { return *reinterpret_cast<const Ipv4Header*>(packet_.data()); }
   size_t header_size() const { return static_cast<size_t>(header().version_ihl & 0x0f) * 4; }

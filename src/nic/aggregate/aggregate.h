@@ -11,14 +11,22 @@
 // is filled they join the run without a copy. When the run has left, rebase() moves what is held to
 // the front, so that a late segment is waited for across packets, too.
 //
+// Chained, payload stays in the frames it came in: the buffer holds the headers only, and the run
+// is a list of fragments.
+//
 // An aggregate knows what may follow what; when to send, the Aggregator decides.
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cstring>
 #include <optional>
 
+#include "base/check.h"
 #include "base/intrusive_list.h"
+#include "nic/aggregate/aggregate_config.h"
 #include "nic/aggregate/segment.h"
+#include "port/rx_buffer.h"
 
 namespace fairlead::nic {
 
@@ -44,9 +52,19 @@ class Aggregate : public ListHook<Aggregate> {
   static constexpr size_t kMaxHeld = 32;
   static constexpr size_t kHeadroom = 96;
   static_assert(kHeadroom >= Segment::kMaxHeaders);
+  static_assert(kHeadroom + AggregateConfig::kMaxAggregate <= port::RxBuffer::kCapacity);
 
-  /// The buffer is of kHeadroom + max_size bytes and outlives this. max_size: of an IP packet.
-  void use_buffer(MutableByteSpan buffer);
+  /// Of a chained aggregate, segments. 64 KiB are 45 of 1448 bytes.
+  static constexpr size_t kMaxFragments = 64;
+
+  struct Memory {
+    port::RxBuffer* buffer = nullptr;
+    size_t max_size = 0;  // of an IP packet, bytes
+    bool chained = false;
+  };
+  /// Once. The buffer outlives this, unless it is taken out of the slot.
+  void use(const Memory& memory);
+  port::RxBuffer* buffer() const { return buffer_; }
 
   /// Begins with the headers of `segment` and no payload; `base` is where the buffer begins.
   void open(Context& context, const Segment& segment, SeqNum base, Time deadline);
@@ -67,8 +85,8 @@ class Aggregate : public ListHook<Aggregate> {
   /// Why the run cannot go on with a segment which is next in sequence; the headers are equal.
   std::optional<FlushReason> obstacle(const SegmentFields& fields) const;
 
-  /// Copies payload to where it belongs; it has a place.
-  void place(const SegmentFields& fields, ByteSpan payload);
+  /// Copies payload to where it belongs, unless chained; it has a place.
+  void place(const SegmentFields& fields);
   /// The run goes on with `fields`, which are next in sequence and placed.
   void append(const SegmentFields& fields);
   /// A placed segment waits for what precedes it; held() < kMaxHeld, and it overlaps no other.
@@ -78,27 +96,104 @@ class Aggregate : public ListHook<Aggregate> {
   SegmentFields take_held();
 
   /// The run as a frame with lengths and checksums; the TCP checksum field has the pseudo header's
-  /// folded sum if `partial`. Valid until the next call of any other function.
+  /// folded sum if `partial`. Chained, the frame is headers and the payload is fragments(). Valid
+  /// until the next call of any other function.
   ByteSpan finish(bool partial);
+  std::span<const ByteSpan> fragments() const {
+    return std::span(fragments_).first(chained_ ? run_.count : 0);
+  }
+  /// Chained, with a run of one segment: the frame as it came.
+  ByteSpan only_frame() const {
+    return {run_.first.payload - layout_.payload, layout_.payload + run_.size};
+  }
+  /// Where whoever gets the run may take its buffer from, leaving another; nullptr when something
+  /// is in it that has not left.
+  port::RxBuffer** buffer_slot() { return held_count_ == 0 && !chained_ ? &buffer_ : nullptr; }
   /// The run has left: the buffer begins at `base`, at or before what is held.
   void rebase(SeqNum base);
 
  private:
   uint32_t offset_of(SeqNum seq) const { return seq.value() - base_.value(); }
   bool ip_id_follows(uint16_t id) const;
-  void write_ip(MutableByteSpan frame) const;
-  void write_tcp(MutableByteSpan frame, bool partial) const;
+  void write_ip(MutableByteSpan headers) const;
+  void write_tcp(MutableByteSpan headers, bool partial) const;
 
   Context* context_ = nullptr;
-  uint8_t* payload_ = nullptr;  // behind the headroom
+  port::RxBuffer* buffer_ = nullptr;
+  uint8_t* payload_ = nullptr;  // in the buffer, behind the headroom
   uint32_t capacity_ = 0;       // of the buffer behind the headroom, bytes; also of an IP packet
   SeqNum base_;
   Time deadline_;  // AgTimer
   HeaderLayout layout_;
   bool dont_fragment_ = false;
+  bool chained_ = false;
   uint16_t held_count_ = 0;
   Run run_;
-  std::array<SegmentFields, kMaxHeld> held_;  // in sequence
+  std::array<ByteSpan, kMaxFragments> fragments_;  // of the run, when chained
+  std::array<SegmentFields, kMaxHeld> held_;       // in sequence
 };
+
+// ---- for every packet
+// ------------------------------------------------------------------------------
+
+inline bool Aggregate::has_place(const SegmentFields& fields) const {
+  const uint32_t offset = offset_of(fields.seq);
+  return offset <= capacity_ && fields.size <= capacity_ - offset;
+}
+
+inline bool Aggregate::overlaps_held(const SegmentFields& fields) const {
+  for (size_t i = 0; i < held_count_; ++i) {
+    if (held_[i].seq.before(fields.end()) && fields.seq.before(held_[i].end())) return true;
+  }
+  return false;
+}
+
+inline bool Aggregate::ip_id_follows(uint16_t id) const {
+  // inet_gro_flush() of Linux: with the second packet it shows whether IDs count or, where nobody
+  // will ever need them (DF, RFC 6864 §4.1), stay.
+  const auto distance = static_cast<uint16_t>(id - run_.first.ip_id);
+  if (run_.count == 1 && dont_fragment_ && distance == 0) return true;
+  return distance == (run_.same_ip_id ? 0 : static_cast<uint16_t>(run_.count));
+}
+
+inline std::optional<FlushReason> Aggregate::obstacle(const SegmentFields& fields) const {
+  if (run_.count == 0) return std::nullopt;
+  if (fields.size > run_.first.size) return FlushReason::kLongerSegment;
+  if (ip_size() + fields.size > capacity_) return FlushReason::kFull;
+  if (chained_ && run_.count == kMaxFragments) return FlushReason::kFull;
+  if (!layout_.ipv6 && !ip_id_follows(fields.ip_id)) return FlushReason::kIpId;
+  if (fields.ack.before(run_.last.ack)) return FlushReason::kAck;
+  // RFC 7323 §4.3: TSval does not go back.
+  const SeqNum value(fields.timestamps.value), last_value(run_.last.timestamps.value);
+  if (layout_.timestamps && value.before(last_value)) return FlushReason::kTimestamp;
+  return std::nullopt;
+}
+
+inline void Aggregate::place(const SegmentFields& fields) {
+  CHECK(has_place(fields));
+  if (!chained_) std::memcpy(payload_ + offset_of(fields.seq), fields.payload, fields.size);
+}
+
+inline void Aggregate::append(const SegmentFields& fields) {
+  CHECK(offset_of(fields.seq) == run_.size);
+  if (chained_) fragments_[run_.count] = {fields.payload, fields.size};
+  if (run_.count == 0) {
+    run_.first = fields;
+    run_.earliest = fields.arrived;
+  } else if (run_.count == 1) {
+    run_.same_ip_id = fields.ip_id == run_.first.ip_id;
+  }
+  if (fields.arrived < run_.earliest) {
+    run_.arrived_later += run_.count * (run_.earliest - fields.arrived);
+    run_.earliest = fields.arrived;
+  }
+  run_.arrived_later += fields.arrived - run_.earliest;
+  // Behind an odd number of bytes a folded sum counts swapped (RFC 1071 §2(B)).
+  run_.sum += run_.size % 2 == 0 ? fields.sum : std::byteswap(fields.sum);
+  run_.flags |= fields.flags;
+  run_.last = fields;
+  run_.size += fields.size;
+  ++run_.count;
+}
 
 }  // namespace fairlead::nic

@@ -23,10 +23,14 @@ struct AggregateConfig {
   Duration del_timer = seconds(1);
   size_t contexts = 16384;       // connections known at the same time, per direction
   size_t open_aggregates = 512;  // of these, how many have something gathered: a buffer each
+  size_t more_buffers = 0;       // that may be taken with what was sent in them
   size_t max_held = 32;          // early segments per aggregate; 0: in order only
   bool carry_push = false;       // PSH is carried in the aggregate instead of ending it
   bool leave_checksum = false;   // the consumer completes TCP checksums of aggregates
+  bool chain = false;            // payload is delivered in the frames that it came in, not copied
   SipKey secret{};               // of the hash; random wherever packets are anybody's
+
+  friend bool operator==(const AggregateConfig&, const AggregateConfig&) = default;
 
   /// EINVAL says which value is wrong and what would be right.
   Result<void> check() const;

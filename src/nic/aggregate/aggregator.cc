@@ -11,11 +11,12 @@ namespace {
 
 using wire::tcp_flag::kFin, wire::tcp_flag::kPsh, wire::tcp_flag::kRst, wire::tcp_flag::kSyn;
 
-/// Buffers whose size is a power of two would have all their headers in one set of the cache.
-size_t stride_of(const AggregateConfig& config) {
-  constexpr size_t kLine = 64;
-  const size_t lines = (Aggregate::kHeadroom + config.max_aggregate + kLine - 1) / kLine;
-  return (lines | 1) * kLine;
+/// How many frames before its turn a frame is fetched.
+constexpr size_t kFramesAhead = 6;
+
+void prefetch_headers(ByteSpan frame) {
+  __builtin_prefetch(frame.data());
+  __builtin_prefetch(frame.data() + 64);  // Ethernet, IPv4 and TCP with timestamps are 66 bytes
 }
 
 }  // namespace
@@ -44,13 +45,12 @@ Aggregator::Aggregator(const AggregateConfig& config, Time now)
       database_(
           {.capacity = config.contexts, .del_timer = config.del_timer, .secret = config.secret},
           now),
-      buffers_(
-          std::make_unique_for_overwrite<uint8_t[]>(stride_of(config) * config.open_aggregates)),
+      buffers_(config.open_aggregates + config.more_buffers),
       aggregates_(std::make_unique<Aggregate[]>(config.open_aggregates)) {
   CHECK(config.check());
   for (size_t i = 0; i < config.open_aggregates; ++i) {
-    aggregates_[i].use_buffer(
-        {buffers_.get() + i * stride_of(config), Aggregate::kHeadroom + config.max_aggregate});
+    aggregates_[i].use(
+        {.buffer = buffers_.create(), .max_size = config.max_aggregate, .chained = config.chain});
     free_.push_back(aggregates_[i]);
   }
 }
@@ -58,14 +58,50 @@ Aggregator::Aggregator(const AggregateConfig& config, Time now)
 Aggregator::~Aggregator() {
   while (Aggregate* aggregate = open_.pop_front()) aggregate->context().aggregate = nullptr;
   while (free_.pop_front() != nullptr) continue;
+  for (size_t i = 0; i < config_.open_aggregates; ++i) {
+    buffers_.give_back(*aggregates_[i].buffer());
+  }
 }
 
-void Aggregator::on_packet(const port::RxPacket& packet, Time now, PacketSink& sink) {
+void Aggregator::on_burst(std::span<const port::RxPacket> packets, Time now, PacketSink& sink) {
+  while (!packets.empty()) {
+    const auto burst = packets.first(std::min(packets.size(), kBurst));
+    packets = packets.subspan(burst.size());
+    read(burst, now);
+    for (size_t i = 0; i < burst.size(); ++i) on_read(burst[i], reads_[i], now, sink);
+  }
+}
+
+/// Into reads_. What on_read() will need of the database is on its way when this returns.
+void Aggregator::read(std::span<const port::RxPacket> packets, Time now) {
+  const PayloadSum wanted = config_.leave_checksum ? PayloadSum::kNotWanted : PayloadSum::kWanted;
+  for (size_t i = 0; i < packets.size(); ++i) {
+    if (i + kFramesAhead < packets.size()) prefetch_headers(packets[i + kFramesAhead].frame);
+    Read& read = reads_[i];
+    read.refused = read_segment(packets[i], wanted, read.segment);
+    read.segment.fields.arrived = now;
+  }
+  // A key that was just written in small parts is read slowly: a loop of its own, and a hash for a
+  // train of packets.
+  const Read* before = nullptr;
+  for (Read& read : std::span(reads_).first(packets.size())) {
+    if (read.refused) continue;
+    const bool same = before != nullptr && before->segment.key == read.segment.key;
+    read.hash = same ? before->hash : database_.hash_of(read.segment.key);
+    if (!same) database_.prefetch_slot(read.hash);
+    before = &read;
+  }
+  for (const Read& read : std::span(reads_).first(packets.size())) {
+    if (!read.refused) database_.prefetch_context(read.hash);
+  }
+}
+
+void Aggregator::on_read(const port::RxPacket& packet, const Read& read, Time now,
+                         PacketSink& sink) {
   ++counters_.packets_in;
-  const auto read = read_segment(packet, now);
-  if (!read) return pass(packet, counters_[read.error()], sink);
-  const Segment& segment = *read;
-  Context* context = database_.find(segment.key);
+  if (read.refused) return pass(packet, counters_[*read.refused], sink);
+  const Segment& segment = read.segment;
+  Context* context = database_.find(segment.key, read.hash);
   if (context == nullptr) {
     if (segment.obstacle) return pass(packet, counters_[SimpleReason::kNoContext], sink);
     context = database_.create(segment.key, segment.fields.seq, now);
@@ -127,7 +163,7 @@ void Aggregator::add_next(const Arrival& arrival) {
     return start(arrival);
   }
   if (!context.aggregate->has_place(fields)) return on_gap(arrival);
-  context.aggregate->place(fields, arrival.segment.payload());
+  context.aggregate->place(fields);
   append(context, fields, arrival.now, arrival.sink);
   append_held(context, arrival.now, arrival.sink);
   if ((fields.flags & kFin) != 0) {
@@ -147,7 +183,7 @@ void Aggregator::add_ahead(const Arrival& arrival) {
   if (!aggregate.has_place(fields) || aggregate.held() == config_.max_held) {
     return on_gap(arrival);
   }
-  aggregate.place(fields, arrival.segment.payload());
+  aggregate.place(fields);
   aggregate.hold(fields);
   ++counters_.held;
 }
@@ -219,7 +255,7 @@ void Aggregator::start(const Arrival& arrival) {
   Aggregate& aggregate = take_aggregate(arrival.now, arrival.sink);
   aggregate.open(context, arrival.segment, context.next, arrival.now + config_.ag_timer);
   context.aggregate = &aggregate;
-  aggregate.place(fields, arrival.segment.payload());
+  aggregate.place(fields);
   if (fields.seq == context.next) {
     append(context, fields, arrival.now, arrival.sink);
   } else {
@@ -233,7 +269,7 @@ void Aggregator::start(const Arrival& arrival) {
 void Aggregator::pass(const port::RxPacket& packet, uint64_t& reason, PacketSink& sink) {
   ++reason;
   ++counters_.packets_out;
-  sink.deliver(packet);
+  sink.pass(packet);
 }
 
 /// A packet of a context that has nothing gathered.
@@ -286,11 +322,22 @@ void Aggregator::send_run(Context& context, FlushReason reason, Time now, Packet
     ++counters_.aggregates;
     counters_.merged += run.count;
   }
-  const port::RxPacket packet{.frame = aggregate.finish(config_.leave_checksum),
-                              .gso_size = merged ? run.first.size : uint16_t{0},
-                              .checksum = config_.leave_checksum ? port::ChecksumState::kPartial
-                                                                 : port::ChecksumState::kVerified};
-  pass(packet, counters_[reason], sink);
+  ++counters_.packets_out;
+  ++counters_[reason];
+  using enum port::ChecksumState;
+  // Behind a gap the same headers may be needed again: then the buffer stays.
+  port::RxBuffer** slot = reason == FlushReason::kGap ? nullptr : aggregate.buffer_slot();
+  if (config_.chain && !merged) {
+    sink.deliver(
+        {.frame = aggregate.only_frame(), .checksum = run.first.partial ? kPartial : kVerified},
+        {});
+  } else {
+    sink.deliver({.frame = aggregate.finish(config_.leave_checksum),
+                  .gso_size = merged ? run.first.size : uint16_t{0},
+                  .checksum = config_.leave_checksum ? kPartial : kVerified,
+                  .buffer = slot},
+                 aggregate.fragments());
+  }
   aggregate.rebase(context.next);
 }
 

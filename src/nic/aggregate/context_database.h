@@ -13,6 +13,7 @@
 // waits for the rest: a context's timer is armed once per DelTimer, however many packets there are.
 #pragma once
 
+#include <array>
 #include <optional>
 
 #include "base/hash_index.h"
@@ -24,14 +25,20 @@ namespace fairlead::nic {
 
 class Aggregate;
 
-struct Context : TimerNode {
-  Context(const ConnectionKey& k, SeqNum first) : key(k), next(first), after_old(first) {}
+/// What a packet needs of its connection, in one cache line.
+struct ContextState {
+  ContextState(const ConnectionKey& k, SeqNum first) : key(k), next(first), after_old(first) {}
 
   ConnectionKey key;
   SeqNum next;       // in order up to here: sequence number of the byte to come
   SeqNum after_old;  // where the last segment of old data ended
   Time last_packet;
   Aggregate* aggregate = nullptr;  // what is being gathered
+};
+static_assert(sizeof(ContextState) == 64);
+
+struct alignas(64) Context : ContextState, TimerNode {
+  using ContextState::ContextState;
 };
 
 class ContextDatabase {
@@ -55,7 +62,14 @@ class ContextDatabase {
   size_t size() const { return pool_.live(); }
   size_t capacity() const { return pool_.capacity(); }
 
-  Context* find(const ConnectionKey& key) const { return index_.find(key); }
+  uint64_t hash_of(const ConnectionKey& key) const { return index_.hash_of(key); }
+  Context* find(const ConnectionKey& key, uint64_t hash) const { return index_.find(key, hash); }
+
+  // For bursts, one after the other: find() will read what they fetch.
+  void prefetch_slot(uint64_t hash) const { index_.prefetch_slot(hash); }
+  void prefetch_context(uint64_t hash) const {
+    if (const Context* context = index_.likely(hash)) __builtin_prefetch(context);
+  }
   /// nullptr when the database is full. The key must not be in it.
   Context* create(const ConnectionKey& key, SeqNum next, Time now);
   /// A packet has come.
@@ -81,10 +95,19 @@ class ContextDatabase {
 
  private:
   static const ConnectionKey& key_of(const Context& context) { return context.key; }
+  /// Of IPv4 only what is not the same for all: 16 bytes in place of 40.
+  static uint64_t hash(const SipKey& secret, const ConnectionKey& key) {
+    if (!key.tuple.local.address.is_v4()) return siphash13(secret, key);
+    const std::array<uint64_t, 2> words{
+        uint64_t{key.tuple.local.address.v4_value()} << 32 | key.tuple.remote.address.v4_value(),
+        uint64_t{key.tuple.local.port} << 48 | uint64_t{key.tuple.remote.port} << 32 |
+            uint64_t{key.outer_vlan} << 16 | key.inner_vlan};
+    return siphash13(secret, words);
+  }
 
   Duration del_timer_;
   ObjectPool<Context> pool_;
-  HashIndex<Context, ConnectionKey, key_of> index_;
+  HashIndex<Context, ConnectionKey, key_of, hash> index_;
   TimerWheel timers_;
 };
 

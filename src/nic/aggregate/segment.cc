@@ -12,17 +12,17 @@
 namespace fairlead::nic {
 namespace {
 
-using Refused = std::unexpected<SimpleReason>;
-
 constexpr size_t kTagSize = 4;
 constexpr size_t kTimestampsSize = 12;
 // RFC 7323 appendix A: NOP, NOP, kind 8, length 10.
 constexpr std::array<uint8_t, 4> kTimestampsStart{1, 1, 8, 10};
 
-/// The IP packet's payload and its addresses.
+/// What an IP packet carries, or why it carries nothing of interest.
 struct IpContent {
-  IpAddress source;
-  IpAddress destination;
+  explicit IpContent(SimpleReason why) : refused(why) {}
+  explicit IpContent(ByteSpan content) : payload(content) {}
+
+  std::optional<SimpleReason> refused;
   ByteSpan payload;
 };
 
@@ -30,33 +30,40 @@ uint16_t vlan_id(ByteSpan frame, size_t tag) {
   return static_cast<uint16_t>((frame[tag] << 8 | frame[tag + 1]) & 0x0fff);
 }
 
-std::expected<IpContent, SimpleReason> read_ipv4(ByteSpan packet, Segment& out) {
+IpContent read_ipv4(ByteSpan packet, Segment& out) {
   const auto ip = wire::Ipv4View::checked(packet);
-  if (!ip) return Refused(SimpleReason::kMalformed);
-  if (ip->header().protocol != wire::ip_protocol::kTcp) return Refused(SimpleReason::kNotTcp);
-  if (ip->is_fragment()) return Refused(SimpleReason::kFragment);
-  if (ip->header_size() != sizeof(wire::Ipv4Header)) return Refused(SimpleReason::kIpOptions);
-  if (!ip->checksum_ok()) return Refused(SimpleReason::kBadChecksum);
+  if (!ip) return IpContent(SimpleReason::kMalformed);
+  if (ip->header().protocol != wire::ip_protocol::kTcp) return IpContent(SimpleReason::kNotTcp);
+  if (ip->is_fragment()) return IpContent(SimpleReason::kFragment);
+  constexpr size_t kSize = sizeof(wire::Ipv4Header);
+  if (ip->header_size() != kSize) return IpContent(SimpleReason::kIpOptions);
+  if (!checksum_ok(checksum_add_fixed<kSize>(0, packet.data()))) {
+    return IpContent(SimpleReason::kBadChecksum);
+  }
+  out.key.tuple.local.address = ip->source();
+  out.key.tuple.remote.address = ip->destination();
   out.fields.ip_id = ip->header().id.value();
   out.dont_fragment = (ip->header().fragment.value() & wire::Ipv4Header::kDontFragment) != 0;
-  return IpContent{ip->source(), ip->destination(), ip->payload()};
+  return IpContent(ip->payload());
 }
 
-std::expected<IpContent, SimpleReason> read_ipv6(ByteSpan packet, Segment& out) {
+IpContent read_ipv6(ByteSpan packet, Segment& out) {
   const auto ip = wire::Ipv6View::checked(packet);
-  if (!ip) return Refused(SimpleReason::kMalformed);
-  if (ip->is_fragment()) return Refused(SimpleReason::kFragment);
-  if (ip->protocol() != wire::ip_protocol::kTcp) return Refused(SimpleReason::kNotTcp);
+  if (!ip) return IpContent(SimpleReason::kMalformed);
+  if (ip->is_fragment()) return IpContent(SimpleReason::kFragment);
+  if (ip->protocol() != wire::ip_protocol::kTcp) return IpContent(SimpleReason::kNotTcp);
   if (ip->header().next_header != wire::ip_protocol::kTcp) {
-    return Refused(SimpleReason::kIpOptions);
+    return IpContent(SimpleReason::kIpOptions);
   }
+  out.key.tuple.local.address = ip->source();
+  out.key.tuple.remote.address = ip->destination();
   out.layout.ipv6 = true;
-  return IpContent{ip->source(), ip->destination(), ip->payload()};
+  return IpContent(ip->payload());
 }
 
-std::expected<IpContent, SimpleReason> read_ip(ByteSpan frame, Segment& out) {
+IpContent read_ip(ByteSpan frame, Segment& out) {
   const auto ethernet = wire::EthernetView::checked(frame);
-  if (!ethernet) return Refused(SimpleReason::kNotIp);
+  if (!ethernet) return IpContent(SimpleReason::kNotIp);
   out.layout.l3 = static_cast<uint8_t>(ethernet->header_size());
   const size_t tags = sizeof(wire::EthernetHeader);
   if (out.layout.l3 > tags) out.key.outer_vlan = vlan_id(frame, tags);
@@ -67,7 +74,7 @@ std::expected<IpContent, SimpleReason> read_ip(ByteSpan frame, Segment& out) {
     case wire::ether_type::kIpv6:
       return read_ipv6(ethernet->payload(), out);
     default:
-      return Refused(SimpleReason::kNotIp);
+      return IpContent(SimpleReason::kNotIp);
   }
 }
 
@@ -76,18 +83,30 @@ bool only_timestamps(ByteSpan options) {
          std::ranges::equal(options.first(kTimestampsStart.size()), kTimestampsStart);
 }
 
-/// The payload's folded sum; nothing when the TCP checksum is wrong.
-std::optional<uint16_t> payload_sum(const IpContent& ip, const wire::TcpView& tcp,
-                                    port::ChecksumState state) {
-  const uint64_t headers = pseudo_header_sum({.source = ip.source,
-                                              .destination = ip.destination,
-                                              .protocol = wire::ip_protocol::kTcp,
-                                              .length = static_cast<uint32_t>(ip.payload.size())}) +
-                           checksum_add(0, ip.payload.first(tcp.header_size()));
-  if (state == port::ChecksumState::kVerified) return checksum_finish(headers);  // all add up to ~0
-  const uint16_t sum = checksum_fold(checksum_add(0, tcp.payload()));
-  if (state == port::ChecksumState::kUnknown && !checksum_ok(headers + sum)) return std::nullopt;
-  return sum;
+/// Of the pseudo header, whose addresses lie in the frame, and the TCP header.
+uint64_t sum_of_headers(const Segment& segment, const wire::TcpView& tcp) {
+  constexpr size_t kTcp = sizeof(wire::TcpHeader);
+  const uint8_t* ip = segment.frame.data() + segment.layout.l3;
+  const uint64_t sum = wire::ip_protocol::kTcp + tcp.bytes().size() +
+                       checksum_add_fixed<kTcp>(0, tcp.bytes().data()) +
+                       (segment.layout.ipv6 ? checksum_add_fixed<2 * 16>(0, ip + 8)
+                                            : checksum_add_fixed<2 * 4>(0, ip + 12));
+  const ByteSpan options = tcp.options();
+  if (options.size() != kTimestampsSize) return checksum_add(sum, options);
+  return checksum_add_fixed<kTimestampsSize>(sum, options.data());
+}
+
+/// Verifies the TCP checksum where nobody has yet, and sets fields.sum where that is wanted.
+bool read_checksum(const wire::TcpView& tcp, port::ChecksumState state, PayloadSum wanted,
+                   Segment& out) {
+  using enum port::ChecksumState;
+  if (state != kUnknown && wanted == PayloadSum::kNotWanted) return true;
+  if (state == kVerified) {
+    out.fields.sum = checksum_finish(sum_of_headers(out, tcp));  // all add up to ~0
+    return true;
+  }
+  out.fields.sum = checksum_fold(checksum_add(0, tcp.payload()));
+  return state == kPartial || checksum_ok(sum_of_headers(out, tcp) + out.fields.sum);
 }
 
 std::optional<FlushReason> obstacle_of(const wire::TcpView& tcp, bool only_known_options) {
@@ -113,6 +132,7 @@ void read_tcp(const wire::TcpView& tcp, Segment& out) {
   fields.window = tcp.header().window.value();
   fields.flags = tcp.header().flags;
   fields.size = static_cast<uint16_t>(tcp.payload().size());
+  fields.payload = tcp.payload().data();
   out.layout.timestamps = only_timestamps(tcp.options());
   if (out.layout.timestamps) {
     Be32 value, echo;
@@ -125,33 +145,38 @@ void read_tcp(const wire::TcpView& tcp, Segment& out) {
 
 }  // namespace
 
-std::expected<Segment, SimpleReason> read_segment(const port::RxPacket& packet, Time now) {
-  Segment out;
-  out.fields.arrived = now;
-  const auto ip = read_ip(packet.frame, out);
-  if (!ip) return Refused(ip.error());
-  const auto tcp = wire::TcpView::checked(ip->payload);
-  if (!tcp) return Refused(SimpleReason::kMalformed);
-  const auto sum = payload_sum(*ip, *tcp, packet.checksum);
-  if (!sum) return Refused(SimpleReason::kBadChecksum);
-  out.fields.sum = *sum;
-  out.layout.l4 = static_cast<uint8_t>(ip->payload.data() - packet.frame.data());
+std::optional<SimpleReason> read_segment(const port::RxPacket& packet, PayloadSum wanted,
+                                         Segment& out) {
+  out.key.outer_vlan = out.key.inner_vlan = ConnectionKey::kNoTag;
+  out.layout.ipv6 = false;
+  out.fields.timestamps = {};
+  out.fields.ip_id = out.fields.sum = 0;
+  out.dont_fragment = false;
+  const IpContent ip = read_ip(packet.frame, out);
+  if (ip.refused) return ip.refused;
+  const auto tcp = wire::TcpView::checked(ip.payload);
+  if (!tcp) return SimpleReason::kMalformed;
+  out.layout.l4 = static_cast<uint8_t>(ip.payload.data() - packet.frame.data());
   out.layout.payload = static_cast<uint8_t>(out.layout.l4 + tcp->header_size());
-  out.frame = packet.frame.first(out.layout.l4 + ip->payload.size());
-  out.key.tuple = {.local = {ip->source, tcp->header().source_port.value()},
-                   .remote = {ip->destination, tcp->header().destination_port.value()}};
+  out.frame = packet.frame.first(out.layout.l4 + ip.payload.size());
+  out.fields.partial = packet.checksum == port::ChecksumState::kPartial;
+  if (!read_checksum(*tcp, packet.checksum, wanted, out)) return SimpleReason::kBadChecksum;
+  out.key.tuple.local.port = tcp->header().source_port.value();
+  out.key.tuple.remote.port = tcp->header().destination_port.value();
   read_tcp(*tcp, out);
   if (packet.gso_size != 0) out.obstacle = FlushReason::kSuperPacket;
-  return out;
+  return std::nullopt;
 }
 
 std::optional<FlushReason> header_mismatch(const Segment& segment, const HeaderLayout& layout,
                                            ByteSpan headers) {
   const ByteSpan frame = segment.frame;
-  if (segment.layout.l3 != layout.l3 ||
-      !std::ranges::equal(frame.first(layout.l3), headers.first(layout.l3))) {
-    return FlushReason::kLinkHeader;
-  }
+  constexpr size_t kUntagged = sizeof(wire::EthernetHeader);
+  const bool same_link = segment.layout.l3 == layout.l3 &&
+                         std::memcmp(frame.data(), headers.data(), kUntagged) == 0 &&
+                         std::ranges::equal(frame.subspan(kUntagged, layout.l3 - kUntagged),
+                                            headers.subspan(kUntagged, layout.l3 - kUntagged));
+  if (!same_link) return FlushReason::kLinkHeader;
   const auto differs = [&](size_t offset, uint8_t bits = 0xff) {
     return ((frame[layout.l3 + offset] ^ headers[layout.l3 + offset]) & bits) != 0;
   };

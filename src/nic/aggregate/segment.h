@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <expected>
 #include <optional>
 
 #include "base/seq_num.h"
@@ -51,9 +50,11 @@ struct SegmentFields {
   uint16_t window = 0;
   uint16_t ip_id = 0;  // IPv4
   uint16_t size = 0;   // payload, bytes
-  uint16_t sum = 0;    // of the payload, folded (wire/checksum.h)
+  uint16_t sum = 0;    // of the payload, folded (wire/checksum.h); 0 where it is not wanted
   uint8_t flags = 0;
+  bool partial = false;  // its checksum was never completed: port::ChecksumState::kPartial
   Time arrived;
+  const uint8_t* payload = nullptr;  // in the frame
 
   SeqNum end() const { return seq + size; }
 };
@@ -73,9 +74,14 @@ struct Segment {
   size_t ip_size() const { return frame.size() - layout.l3; }
 };
 
-/// Looks at every byte of the frame where the checksum was not verified by the interface. The
-/// segment refers to the frame.
-std::expected<Segment, SimpleReason> read_segment(const port::RxPacket& packet, Time now);
+/// Whether anybody will need SegmentFields::sum.
+enum class PayloadSum : bool { kNotWanted, kWanted };
+
+/// Reads a frame into `out`, which refers to it and keeps nothing of what it was before, or says
+/// why it is no candidate: then `out` is of no use. Leaves fields.arrived to the caller. Looks at
+/// every byte where the checksum was not verified by the interface.
+std::optional<SimpleReason> read_segment(const port::RxPacket& packet, PayloadSum wanted,
+                                         Segment& out);
 
 /// Why `segment` cannot be of an aggregate whose first headers are `headers`, of this layout;
 /// nothing when all is equal that has to be. Linux GRO's rules (inet_gro_receive,
