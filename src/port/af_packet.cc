@@ -112,7 +112,8 @@ Result<std::unique_ptr<FrameReceiver>> make_receiver(const AfPacketOptions& opti
     if (!ring) return std::unexpected(ring.error());
     return std::move(*ring);
   }
-  return std::make_unique<SocketReceiver>(fd);
+  return std::make_unique<SocketReceiver>(
+      fd, options.transparent ? VlanTags::kInFrame : VlanTags::kStripped);
 }
 
 /// All protocols: only a tap for all of them runs before tc ingress.
@@ -122,6 +123,15 @@ bool bind_to(int fd, int interface_index) {
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = interface_index;
   return ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+/// Until the socket is closed the interface takes every frame; the kernel hands us its VLAN tags.
+bool make_transparent(int fd, int interface_index) {
+  packet_mreq everything{};
+  everything.mr_ifindex = interface_index;
+  everything.mr_type = PACKET_MR_PROMISC;
+  return set_option(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, everything) &&
+         set_option(fd, SOL_PACKET, PACKET_AUXDATA, 1);
 }
 
 /// Adds a bound socket to the fan-out group, which the first one makes: *group is 0 then, and holds
@@ -157,6 +167,7 @@ PortInfo port_info(const InterfaceInfo& interface) {
 Result<std::vector<std::unique_ptr<Port>>> open_af_packet(const AfPacketOptions& options) {
   CHECK(options.shards > 0);
   CHECK(options.shards == 1 || options.fanout_fd >= 0);
+  CHECK(!options.transparent || options.receive == ReceiveMode::kSocket);
   const Result<InterfaceInfo> interface = query_interface(options.interface);
   if (!interface) return std::unexpected(interface.error());
 
@@ -167,6 +178,9 @@ Result<std::vector<std::unique_ptr<Port>>> open_af_packet(const AfPacketOptions&
     if (!fd) return std::unexpected(fd.error());
     Result<std::unique_ptr<FrameReceiver>> receiver = make_receiver(options, fd->get());
     if (!receiver) return std::unexpected(receiver.error());
+    if (options.transparent && !make_transparent(fd->get(), interface->index)) {
+      return failed(options.interface, "PACKET_MR_PROMISC");
+    }
     if (!bind_to(fd->get(), interface->index)) return failed(options.interface, "bind");
     if (options.shards > 1 && !join_fanout(fd->get(), &group, options.fanout_fd)) {
       return failed(options.interface, "PACKET_FANOUT");

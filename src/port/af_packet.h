@@ -32,6 +32,8 @@ struct AfPacketOptions {
   std::string interface;
   unsigned shards = 1;
   ReceiveMode receive = ReceiveMode::kSocket;
+  /// Frames for others are received, too, and VLAN tags are in the frames, as on the wire. kSocket.
+  bool transparent = false;
   int filter_fd = -1;  // BPF socket filter; -1: every frame
   int fanout_fd = -1;  // BPF program giving the shard; required with shards > 1
   /// Bound of what waits to be received, per shard, bytes of kernel memory. At the bound the kernel

@@ -1,10 +1,14 @@
 #include "port/af_packet_socket.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include "base/endian.h"
+#include "wire/ethernet.h"
 
 namespace fairlead::port {
 
-SocketReceiver::SocketReceiver(int fd) : fd_(fd) {
+SocketReceiver::SocketReceiver(int fd, VlanTags tags) : fd_(fd), tags_(tags) {
   for (size_t i = 0; i < kBatch; ++i) {
     buffers_[i] = pool_.create();
     parts_[i][0] = {&vnet_headers_[i], sizeof(VnetHeader)};
@@ -20,7 +24,13 @@ SocketReceiver::~SocketReceiver() {
 size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters) {
   const size_t wanted = std::min(burst.size(), batch_);
   // Buffers that were taken have been replaced since the last call.
-  for (size_t i = 0; i < wanted; ++i) parts_[i][1] = {buffers_[i]->data, RxBuffer::kCapacity};
+  const size_t room = tags_ == VlanTags::kInFrame ? kTag : 0;
+  for (size_t i = 0; i < wanted; ++i) {
+    parts_[i][1] = {buffers_[i]->data + room, RxBuffer::kCapacity - room};
+    if (room == 0) continue;
+    messages_[i].msg_hdr.msg_control = controls_[i].bytes.data();
+    messages_[i].msg_hdr.msg_controllen = controls_[i].bytes.size();
+  }
   const int got =
       ::recvmmsg(fd_, messages_.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
   // An error is EAGAIN, or ENETDOWN once when the interface goes down: nothing received either way.
@@ -33,17 +43,40 @@ size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters
     }
     if (messages_[i].msg_len < sizeof(VnetHeader)) continue;
     const size_t size = messages_[i].msg_len - sizeof(VnetHeader);
-    burst[filled++] = RxPacket{.frame = ByteSpan(buffers_[i]->data, size),
+    const MutableByteSpan frame(buffers_[i]->data + room, size);
+    burst[filled++] = RxPacket{.frame = room == 0 ? frame : put_tag_back(i, frame),
                                .gso_size = vnet_headers_[i].tcp_gso_size(),
                                .checksum = vnet_headers_[i].checksum_state(),
                                .port_index = 0,
-                               .buffer = &buffers_[i]};
+                               .buffer = &buffers_[i],
+                               .offload = &vnet_headers_[i]};
     bytes += size;
   }
   counters.rx_packets += filled;
   counters.rx_bytes += bytes;
   if (filled > 0) batch_ = std::clamp(kCacheBytes * filled / (bytes + 1), kMinBatch, kBatch);
   return filled;
+}
+
+ByteSpan SocketReceiver::put_tag_back(size_t slot, MutableByteSpan frame) {
+  constexpr size_t kAddresses = 2 * sizeof(MacAddress);
+  const msghdr& message = messages_[slot].msg_hdr;
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != PACKET_AUXDATA) return frame;
+  tpacket_auxdata aux;
+  std::memcpy(&aux, CMSG_DATA(header), sizeof aux);
+  if ((aux.tp_status & TP_STATUS_VLAN_VALID) == 0 || frame.size() < kAddresses) return frame;
+  uint8_t* begin = frame.data() - kTag;
+  std::memmove(begin, frame.data(), kAddresses);
+  const bool has_type = (aux.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0;
+  const Be16 tag[] = {Be16(has_type ? aux.tp_vlan_tpid : wire::ether_type::kVlan),
+                      Be16(aux.tp_vlan_tci)};
+  static_assert(sizeof tag == kTag);
+  std::memcpy(begin + kAddresses, tag, sizeof tag);
+  VnetHeader& offload = vnet_headers_[slot];
+  if (offload.header_size != 0) offload.header_size += kTag;
+  if ((offload.flags & VnetHeader::kNeedsChecksum) != 0) offload.checksum_start += kTag;
+  return {begin, frame.size() + kTag};
 }
 
 }  // namespace fairlead::port

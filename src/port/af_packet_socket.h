@@ -6,6 +6,7 @@
 // the same few buffers. The reader is woken by the first packet, at once.
 #pragma once
 
+#include <linux/if_packet.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -18,10 +19,16 @@
 
 namespace fairlead::port {
 
+/// The kernel takes the outer tag off what it receives.
+enum class VlanTags : uint8_t {
+  kStripped,
+  kInFrame,  // put back: needs PACKET_AUXDATA
+};
+
 class SocketReceiver final : public FrameReceiver {
  public:
   /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, non-blocking; borrowed.
-  explicit SocketReceiver(int fd);
+  SocketReceiver(int fd, VlanTags tags);
   ~SocketReceiver() override;
 
   size_t receive(std::span<RxPacket> burst, PortCounters& counters) override;
@@ -34,13 +41,23 @@ class SocketReceiver final : public FrameReceiver {
   /// Buffers that readers may keep, 32 MiB; what connections hold beyond that is copied.
   static constexpr size_t kMaxTaken = 480;
 
+  static constexpr size_t kTag = 4;  // bytes
+
+  /// Puts the tag back for which the `kTag` bytes before `frame` were left free. Returns the frame.
+  ByteSpan put_tag_back(size_t slot, MutableByteSpan frame);
+
   int fd_;
+  VlanTags tags_;
   size_t batch_ = kBatch;  // frames the next call takes
   RxBufferPool pool_{kBatch + kMaxTaken};
   std::array<RxBuffer*, kBatch> buffers_{};
   std::array<VnetHeader, kBatch> vnet_headers_{};
   std::array<std::array<iovec, 2>, kBatch> parts_{};
   std::array<mmsghdr, kBatch> messages_{};
+  struct alignas(cmsghdr) Control {
+    std::array<uint8_t, CMSG_SPACE(sizeof(tpacket_auxdata))> bytes;
+  };
+  std::array<Control, kBatch> controls_{};
 };
 
 }  // namespace fairlead::port

@@ -17,7 +17,7 @@ bool worth_offering_again(int error) {
 }  // namespace
 
 void PacketSender::describe(const TxPacket& packet, size_t slot) {
-  vnet_headers_[slot] = VnetHeader::of(packet);
+  vnet_headers_[slot] = packet.offload != nullptr ? *packet.offload : VnetHeader::of(packet);
   auto& parts = parts_[slot];
   parts[0] = {&vnet_headers_[slot], sizeof(VnetHeader)};
   parts[1] = part(packet.header_bytes());

@@ -1,21 +1,27 @@
 #include "port/interface_info.h"
 
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
 
+#include "base/unique_fd.h"
 #include "fmt/format.h"
 #include "port/netlink_messages.h"
 #include "port/netlink_socket.h"
@@ -69,6 +75,19 @@ Result<InterfaceInfo> query_interface(const std::string& name) {
                        .mtu = static_cast<uint16_t>(std::min(link->mtu, 65535u)),
                        .gso_max_size = link->gso_max_size,
                        .up = link->up};
+}
+
+Result<bool> has_receive_offload(const std::string& name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_value value{.cmd = ETHTOOL_GGRO, .data = 0};
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&value);
+  if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) {
+    return fail(errc_from_errno(errno),
+                fmt::format("interface {}: ethtool: {}", name, std::strerror(errno)));
+  }
+  return value.data != 0;
 }
 
 Result<std::vector<std::string>> addressed_interfaces() {

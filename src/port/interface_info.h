@@ -23,6 +23,10 @@ struct InterfaceInfo {
 /// of that name. EOPNOTSUPP: its frames are not Ethernet's.
 Result<InterfaceInfo> query_interface(const std::string& name);
 
+/// Whether the kernel merges what the interface receives (generic receive offload) before a packet
+/// socket sees it. Asks over ethtool, in the calling thread's network namespace.
+Result<bool> has_receive_offload(const std::string& name);
+
 /// Names of the Ethernet interfaces that are up and have an address that is not link-local, in the
 /// order of their names: those through which this machine speaks. Neither loopback nor ports of a
 /// bridge are among them.

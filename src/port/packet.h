@@ -15,6 +15,8 @@
 
 namespace fairlead::port {
 
+struct VnetHeader;  // vnet_header.h
+
 /// What is known of a received frame's TCP checksum.
 enum class ChecksumState : uint8_t {
   kUnknown,   // nobody looked: the host stack must verify it
@@ -30,6 +32,8 @@ struct RxPacket {
   ChecksumState checksum = ChecksumState::kUnknown;
   uint8_t port_index = 0;       // which of the shard's ports it came in by
   RxBuffer** buffer = nullptr;  // whose bytes `frame` are, for take_buffer(); nullptr: not to take
+  /// What is still to be done to it, in the kernel's words: for sending it on as it is.
+  const VnetHeader* offload = nullptr;
 };
 
 /// A frame to send. header holds Ethernet, IP and TCP (or ICMP) headers. The TCP (or ICMP) checksum
@@ -51,7 +55,8 @@ struct TxPacket {
   bool ecn = false;  // the flow negotiated ECN: CWR belongs on the first segment only (TSO_ECN)
   uint8_t port_index = 0;  // which of the shard's ports it leaves by
   uint8_t payload_count = 0;
-  uint32_t payload_size = 0;  // bytes in all spans
+  uint32_t payload_size = 0;            // bytes in all spans
+  const VnetHeader* offload = nullptr;  // in place of what the fields say, for a received frame
   std::array<ByteSpan, kMaxPayloadSpans> payload;
 
   void clear() {
@@ -60,6 +65,7 @@ struct TxPacket {
     checksum_partial = ipv6 = ecn = false;
     port_index = payload_count = 0;
     payload_size = 0;
+    offload = nullptr;
   }
   ByteSpan header_bytes() const { return ByteSpan(header).first(header_size); }
   size_t size() const { return header_size + payload_size; }
