@@ -23,8 +23,9 @@ constexpr Duration kAnswerTimeout = seconds(2);
 
 Result<std::unique_ptr<Daemon>> Daemon::open(control::Config config, std::string file, Log& log) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(file), log));
-  for (const auto step : {&Daemon::open_logs, &Daemon::open_interfaces, &Daemon::open_shards,
-                          &Daemon::open_metrics, &Daemon::open_control, &Daemon::claim_listeners}) {
+  for (const auto step : {&Daemon::open_logs, &Daemon::open_interfaces, &Daemon::open_aggregators,
+                          &Daemon::open_shards, &Daemon::open_metrics, &Daemon::open_control,
+                          &Daemon::claim_listeners}) {
     if (Result<void> done = ((*daemon).*step)(); !done) return std::unexpected(done.error());
   }
   daemon->splicing_->report();
@@ -47,6 +48,16 @@ Result<void> Daemon::open_interfaces() {
   }
   for (const std::string& name : interfaces_->replaced_leftovers()) {
     log_.warning("interface {}: replaced what a crashed Fairlead had left behind", name);
+  }
+  return {};
+}
+
+Result<void> Daemon::open_aggregators() {
+  auto aggregators = Aggregators::open(config_.aggregators);
+  if (!aggregators) return std::unexpected(aggregators.error());
+  aggregators_ = std::move(*aggregators);
+  for (const control::AggregatorConfig& aggregator : config_.aggregators) {
+    log_.info("aggregator from {} to {}", aggregator.from, aggregator.to);
   }
   return {};
 }
@@ -81,8 +92,11 @@ Result<void> Daemon::open_shards() {
 
 Result<void> Daemon::open_metrics() {
   if (!config_.metrics) return {};
-  const StatisticsView view{
-      .shards = *shards_, .interfaces = *interfaces_, .logs = *logs_, .started = started_};
+  const StatisticsView view{.shards = *shards_,
+                            .interfaces = *interfaces_,
+                            .aggregators = *aggregators_,
+                            .logs = *logs_,
+                            .started = started_};
   auto metrics = control::MetricsServer::open(config_.metrics->endpoint,
                                               [view] { return collect_metrics(view); });
   if (!metrics) return std::unexpected(metrics.error());
@@ -97,6 +111,7 @@ Result<void> Daemon::open_control() {
       daemon_commands(
           {.statistics = {.shards = *shards_,
                           .interfaces = *interfaces_,
+                          .aggregators = *aggregators_,
                           .logs = *logs_,
                           .started = started_},
            .config = config_,
@@ -130,6 +145,7 @@ Result<void> Daemon::claim_listeners() {
 
 void Daemon::run(const Signals& signals) {
   shards_->start();
+  aggregators_->start();
   log_.info("ready");
   while (!stop_is_due(monotonic_now())) {
     pollfd fds[] = {{.fd = signals.poll_fd(), .events = POLLIN, .revents = 0},
@@ -227,6 +243,7 @@ Daemon::~Daemon() {
   metrics_.reset();
   reloader_.reset();
   shards_.reset();
+  aggregators_.reset();
   interfaces_.reset();
   splicing_.reset();
 }

@@ -3,6 +3,7 @@
 //
 //   main thread      signals, control socket, changes of this machine's addresses, reloads
 //   shard threads    one each: ports, host stack, services
+//   wire threads     one each: an aggregator's two ports
 //   log threads      write lines
 //   metrics threads  answer /metrics
 //
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "app/aggregators.h"
 #include "app/kernel_splicing.h"
 #include "app/log.h"
 #include "app/reloader.h"
@@ -49,6 +51,7 @@ class Daemon {
 
   Result<void> open_logs();
   Result<void> open_interfaces();
+  Result<void> open_aggregators();
   Result<void> open_shards();
   Result<void> open_metrics();
   Result<void> open_control();
@@ -75,6 +78,7 @@ class Daemon {
   std::unique_ptr<SwitchLogs> logs_;
   std::unique_ptr<KernelSplicing> splicing_;
   std::unique_ptr<SteeredInterfaces> interfaces_;
+  std::unique_ptr<Aggregators> aggregators_;
   std::unique_ptr<ShardGroup> shards_;
   std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<control::MetricsServer> metrics_;  // may be none

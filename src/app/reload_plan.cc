@@ -18,7 +18,11 @@ using control::Config;
 
 bool same(const control::InterfaceConfig& a, const control::InterfaceConfig& b) {
   return a.name == b.name && a.receive_mode == b.receive_mode &&
-         a.receive_buffer == b.receive_buffer && a.seat == b.seat;
+         a.receive_buffer == b.receive_buffer && a.seat == b.seat && a.aggregate == b.aggregate;
+}
+
+bool same(const control::AggregatorConfig& a, const control::AggregatorConfig& b) {
+  return a.from == b.from && a.to == b.to && a.aggregate == b.aggregate;
 }
 
 bool same(const control::EchoServerConfig& a, const control::EchoServerConfig& b) {
@@ -83,6 +87,7 @@ ReloadPlan plan_reload(const Config& running, Config wanted) {
   // None means "all there are", and those were taken at the start.
   if (wanted.interfaces.empty()) wanted.interfaces = running.interfaces;
   keep(running.interfaces, wanted.interfaces, "interface", plan.warnings);
+  keep(running.aggregators, wanted.aggregators, "aggregator", plan.warnings);
   keep(running.shards, wanted.shards, "shards", plan.warnings);
   keep(running.splice_rules, wanted.splice_rules, "splice_rules", plan.warnings);
   keep(running.control_socket, wanted.control_socket, "control_socket", plan.warnings);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -25,9 +26,14 @@ int refused(const Error& error) {
 // A configuration without an interface line is an original switchd.conf's: the switch is wherever
 // the machine is.
 Result<void> fill_in_interfaces(control::Config& config) {
-  if (!config.interfaces.empty()) return {};
+  if (!config.interfaces.empty() || config.virtual_servers.empty()) return {};
   auto names = port::addressed_interfaces();
   if (!names) return std::unexpected(names.error());
+  std::erase_if(*names, [&](const std::string& name) {
+    return std::ranges::any_of(config.aggregators, [&](const auto& aggregator) {
+      return aggregator.from == name || aggregator.to == name;
+    });
+  });
   if (names->empty()) {
     return fail(Errc::kNoDevice,
                 "found no Ethernet interface that is up and has an address; expected one, or an "

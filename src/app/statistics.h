@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "app/aggregators.h"
 #include "app/shard_group.h"
 #include "app/steered_interfaces.h"
 #include "app/switch_logs.h"
@@ -18,6 +19,7 @@ namespace fairlead::app {
 struct StatisticsView {
   const ShardGroup& shards;
   const SteeredInterfaces& interfaces;
+  const Aggregators& aggregators;
   const SwitchLogs& logs;
   Time started;
 

@@ -4,7 +4,10 @@
 #include <iterator>
 #include <utility>
 
+#include "base/random.h"
+#include "nic/aggregate/aggregating_port.h"
 #include "port/af_packet.h"
+#include "port/interface_info.h"
 
 namespace fairlead::app {
 namespace {
@@ -24,6 +27,28 @@ std::string_view mode_name(nic::AttachMode mode) {
 port::ReceiveMode receive_mode(control::InterfaceConfig::ReceiveMode mode) {
   return mode == control::InterfaceConfig::ReceiveMode::kRing ? port::ReceiveMode::kRing
                                                               : port::ReceiveMode::kSocket;
+}
+
+/// EOPNOTSUPP and the like: an interface that does not say is taken to merge nothing.
+bool aggregates(const control::InterfaceConfig& config) {
+  using enum control::InterfaceConfig::Aggregate;
+  if (config.aggregate == kAutomatic) {
+    return !port::has_receive_offload(config.name).value_or(false);
+  }
+  return config.aggregate == kOn;
+}
+
+/// For one shard. PSH is carried and sums are left out: the stack comes at once, and verifies
+/// nothing that the aggregator has verified.
+std::unique_ptr<port::Port> aggregated(std::unique_ptr<port::Port> port) {
+  nic::AggregateConfig config{.contexts = 4096,
+                              .open_aggregates = 128,
+                              .more_buffers = 512,
+                              .carry_push = true,
+                              .leave_checksum = true};
+  fill_secure_random({reinterpret_cast<uint8_t*>(&config.secret), sizeof config.secret});
+  return std::make_unique<nic::AggregatingPort>(std::move(port),
+                                                nic::AggregatingPort::Options{.aggregate = config});
 }
 
 }  // namespace
@@ -80,6 +105,9 @@ Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> SteeredInterfaces:
         .receive_bytes = interface.config.receive_buffer,
     });
     if (!ports) return std::unexpected(ports.error());
+    if (aggregates(interface.config)) {
+      for (auto& port : *ports) port = aggregated(std::move(port));
+    }
     for (size_t shard = 0; shard < by_shard.size(); ++shard) {
       by_shard[shard].push_back(std::move((*ports)[shard]));
     }

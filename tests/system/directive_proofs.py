@@ -134,6 +134,36 @@ def writes_events(w: World) -> None:
     assert json.loads(w.log.read_text())["event"] == "server_draining"
 
 
+class BesideAWire(Switch):
+    """Its machine has two more interfaces: what their other ends say goes through it."""
+
+    WIRE = ("wire1", "wire2")
+
+    def start(self) -> None:
+        for name in self.WIRE:
+            self.lab.run("fairlead", ["ip", "link", "add", name, "type", "veth", "peer", "name",
+                                      f"{name}-peer"])
+            self.lab.run("fairlead", ["sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"])
+            self.lab.run("fairlead", ["ip", "link", "set", name, "up"])
+        super().start()
+
+    def stop(self, *number) -> int:
+        try:
+            return super().stop(*number)
+        finally:
+            for name in self.WIRE:
+                self.lab.run("fairlead", ["ip", "link", "delete", name])
+
+
+def carries_frames(w: World) -> None:
+    """An interface that comes up with IPv6 speaks by itself."""
+    w.lab.run("fairlead", ["ip", "link", "set", "wire2-peer", "up"])
+    w.lab.run("fairlead", ["ip", "link", "set", "wire1-peer", "up"])
+    carried = lambda: w.switch.show_json("stats")["aggregators"][0]["counters"]["packets_out"]
+    wait_until(lambda: carried() > 0, what="frame from wire1 to wire2")
+    w.names(1)
+
+
 def uses_interfaces(w: World) -> None:
     w.names(1)
     received = {port["name"]: port["rx_packets"] for port in w.switch.show_json("stats")["ports"]}

@@ -104,6 +104,14 @@ def in_pools_too(rows: dict[str, Row]) -> dict[tuple[str, str], Row]:
 # ---- the table -----------------------------------------------------------------------------------
 
 TOP = {
+    "aggregator": Row("aggregator { from wire1 to wire2 }", proofs.carries_frames, {
+        "aggregator": '1:1: found no interfaces; expected "from INTERFACE to INTERFACE"',
+        "aggregator { from wire1 to wire1 }":
+            '1:28: found interface "wire1" twice; expected two different ones',
+        "aggregator { from wire1 to wire2; ag_timer 2s }":
+            '1:44: found "2s" for DURATION of "ag_timer DURATION"; '
+            "expected a duration from 1us to 1s, such as 5ms, 10s or 2h"},
+        switch=proofs.BesideAWire),
     "control_socket": Row("", proofs.answers_control, {
         "control_socket here": '1:16: found "here"; '
                                "expected an absolute path of at most 107 bytes, or off"}),

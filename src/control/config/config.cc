@@ -28,7 +28,9 @@ std::expected<Config, Diagnostics> parse_config(std::string_view text, std::stri
   read_block<Config>("", statements, top_directives(), diagnostics, config);
   check_whole(config, diagnostics);
   // An original switchd.conf names none.
-  if (diagnostics.ok() && config.interfaces.empty() && config.virtual_servers.empty()) {
+  const bool aggregates_only = !config.aggregators.empty() && config.echo_servers.empty();
+  if (diagnostics.ok() && config.interfaces.empty() && config.virtual_servers.empty() &&
+      !aggregates_only) {
     diagnostics.error({}, R"(found no interface; expected at least one "interface NAME")");
   }
   if (!diagnostics.ok()) return std::unexpected(std::move(diagnostics));

@@ -14,6 +14,7 @@
 #include "control/config/diagnostics.h"
 #include "control/config/switch_config.h"
 #include "host/config.h"
+#include "nic/aggregate/aggregate_config.h"
 #include "nic/splice/splice.h"
 #include "wire/address.h"
 
@@ -32,6 +33,20 @@ struct InterfaceConfig {
   ReceiveMode receive_mode = ReceiveMode::kSocket;
   nic::SeatChoice seat = nic::SeatChoice::kAutomatic;  // where its connections are spliced
   uint32_t receive_buffer = 32u << 20;  // bytes of kernel memory that may wait, per shard
+  enum class Aggregate : uint8_t {
+    kAutomatic,  // where the interface has generic receive offload off
+    kOn,
+    kOff,
+  };
+  Aggregate aggregate = Aggregate::kAutomatic;  // packets of one connection become one
+  Position at;
+};
+
+/// `aggregator { … }`: receive aggregation between two interfaces.
+struct AggregatorConfig {
+  std::string from;  // the network's side
+  std::string to;    // the side of the host behind
+  nic::AggregateConfig aggregate;
   Position at;
 };
 
@@ -54,6 +69,7 @@ struct Config {
   static constexpr size_t kMaxPools = 1024;
 
   std::vector<InterfaceConfig> interfaces;  // none: all that are up, as the original switch has it
+  std::vector<AggregatorConfig> aggregators;
   std::vector<EchoServerConfig> echo_servers;
   std::vector<VirtualServerConfig> virtual_servers;
   std::vector<PoolConfig> pools;                              // named ones; a name stands once

@@ -117,7 +117,7 @@ TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
       R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard, setup_offload)");
   EXPECT_EQ(
       bad("interface eth0 { speed 1 }"),
-      R"(f:1:18: unknown word "speed" in interface; expected one of: receive_buffer, receive_mode, seat)");
+      R"(f:1:18: unknown word "speed" in interface; expected one of: aggregate, receive_buffer, receive_mode, seat)");
 }
 
 TEST_P(ConfigRejects, WithPlaceFoundAndExpected) {

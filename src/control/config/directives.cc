@@ -2,7 +2,6 @@
 #include "control/config/directives.h"
 
 #include <fmt/format.h>
-#include <net/if.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -13,14 +12,9 @@ namespace {
 
 void read_interface(DirectiveInput& in, Config& out) {
   InterfaceConfig interface;
-  in.arguments.text("NAME", interface.name);
+  read_interface_name(in.arguments, "NAME", interface.name);
   if (!in.arguments.ok()) return;
   interface.at = in.arguments.last_at();
-  if (interface.name.size() >= IFNAMSIZ || interface.name.find('/') != std::string::npos) {
-    in.arguments.reject(fmt::format("found {}; expected an interface name of at most {} letters",
-                                    in_quotes(interface.name), IFNAMSIZ - 1));
-    return;
-  }
   const auto same = std::ranges::find(out.interfaces, interface.name, &InterfaceConfig::name);
   if (same != out.interfaces.end()) {
     in.arguments.reject(fmt::format("found interface {} a second time; it is already in line {}",
@@ -86,6 +80,11 @@ void read_tcp(DirectiveInput& in, Config& out) {
 }
 
 constexpr Directive<Config> kTop[] = {
+    {.keyword = "aggregator",
+     .usage = "aggregator { ... }",
+     .occurs = Occurs::kRepeatedly,
+     .block = HasBlock::kMayHave,
+     .read = read_aggregator},
     {.keyword = "control_socket", .usage = "control_socket PATH|off", .read = read_control_socket},
     {.keyword = "echo_server",
      .usage = "echo_server ADDRESS PORT { ... }",

@@ -14,6 +14,8 @@ namespace fairlead::control {
 std::span<const Directive<Config>> top_directives();
 /// Inside `interface NAME { … }`.
 std::span<const Directive<InterfaceConfig>> interface_directives();
+/// Inside `aggregator { … }`.
+std::span<const Directive<AggregatorConfig>> aggregator_directives();
 /// Inside `echo_server ADDRESS PORT { … }`.
 std::span<const Directive<EchoServerConfig>> echo_server_directives();
 /// Inside `virtual_server ADDRESS PORT { … }`.
@@ -23,12 +25,16 @@ std::span<const Directive<PoolConfig>> pool_directives();
 /// Inside `tcp { … }`; it speaks about stack and listen of the Config.
 std::span<const Directive<Config>> tcp_directives();
 
+/// `aggregator` with its block.
+void read_aggregator(DirectiveInput& in, Config& out);
 /// `virtual_server`, `pool`, `match` and `health_check` with what is in their blocks.
 void read_virtual_server(DirectiveInput& in, Config& out);
 void read_pool(DirectiveInput& in, Config& out);
 void read_match(DirectiveInput& in, VirtualServerConfig& out);
 void read_health_check(DirectiveInput& in, HealthCheckConfig& out);
 
+/// The name of an interface.
+void read_interface_name(Arguments& in, std::string_view name, std::string& out);
 /// `ADDRESS PORT` to listen on: unicast, or 0.0.0.0 or :: for all of the machine's.
 void read_listener(Arguments& in, Endpoint& out);
 /// `PATH` of a file.

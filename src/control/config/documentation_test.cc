@@ -34,6 +34,7 @@ std::string inside(std::string_view head) { return std::string(head) + " {\n" + 
 const Block kBlocks[] = {
     {"Outside any block", kUnknown},
     {"interface", inside("interface test1")},
+    {"aggregator", inside("aggregator")},
     {"echo_server", inside("echo_server 192.0.2.1 7")},
     {"tcp", inside("tcp")},
     {"virtual_server", server_with(kUnknown)},

@@ -1,10 +1,22 @@
 // Inside `interface NAME { … }`.
+#include <fmt/format.h>
+#include <net/if.h>
+
 #include "control/config/directives.h"
 
 namespace fairlead::control {
 namespace {
 
 constexpr Directive<InterfaceConfig> kInterface[] = {
+    {.keyword = "aggregate",
+     .usage = "aggregate automatic|on|off",
+     .read =
+         [](DirectiveInput& in, InterfaceConfig& out) {
+           static constexpr std::string_view kWhen[] = {"automatic", "on", "off"};
+           auto index = static_cast<size_t>(out.aggregate);
+           in.arguments.choice("WHEN", kWhen, index);
+           out.aggregate = static_cast<InterfaceConfig::Aggregate>(index);
+         }},
     {.keyword = "receive_buffer",
      .usage = "receive_buffer SIZE",
      .read =
@@ -35,5 +47,13 @@ constexpr Directive<InterfaceConfig> kInterface[] = {
 }  // namespace
 
 std::span<const Directive<InterfaceConfig>> interface_directives() { return kInterface; }
+
+void read_interface_name(Arguments& in, std::string_view name, std::string& out) {
+  in.text(name, out);
+  if (in.ok() && (out.size() >= IFNAMSIZ || out.find('/') != std::string::npos)) {
+    in.reject(fmt::format("found {}; expected an interface name of at most {} letters",
+                          in_quotes(out), IFNAMSIZ - 1));
+  }
+}
 
 }  // namespace fairlead::control

@@ -42,6 +42,27 @@ void check_listeners(const Config& config, Diagnostics& diagnostics) {
   }
 }
 
+// An aggregator's interfaces are a wire's ends: nobody else may take or send packets there.
+void check_aggregators(const Config& config, Diagnostics& diagnostics) {
+  std::vector<std::pair<std::string_view, Position>> taken;
+  for (const InterfaceConfig& interface : config.interfaces) {
+    taken.emplace_back(interface.name, interface.at);
+  }
+  for (const AggregatorConfig& aggregator : config.aggregators) {
+    for (const std::string& name : {aggregator.from, aggregator.to}) {
+      const auto first = std::ranges::find(taken, name, &decltype(taken)::value_type::first);
+      if (first != taken.end()) {
+        diagnostics.error(
+            aggregator.at,
+            fmt::format("found interface {} in an aggregator; it is already in line {}",
+                        in_quotes(name), first->second.line));
+      }
+    }
+    taken.emplace_back(aggregator.from, aggregator.at);
+    taken.emplace_back(aggregator.to, aggregator.at);
+  }
+}
+
 // The protocol that has what a condition looks at.
 Protocol needed_by(Kind kind) {
   switch (kind) {
@@ -115,6 +136,7 @@ void check_pool(const Config& config, const VirtualServerConfig& server, const M
 
 void check_whole(const Config& config, Diagnostics& diagnostics) {
   check_listeners(config, diagnostics);
+  check_aggregators(config, diagnostics);
   for (const PoolConfig& pool : config.pools) check_schedule(pool, diagnostics);
   for (const VirtualServerConfig& server : config.virtual_servers) {
     check_schedule(server.pool, diagnostics);

@@ -49,7 +49,7 @@ Json stats_of_two_shards() {
   shards[0].splices = 2;
   shards[0].splice_counters.opened = 3;
   shards[1].splice_refusals[static_cast<size_t>(host::SpliceRefusal::kSack)] = 5;
-  shards[0].ports.push_back({"eth0", {.rx_packets = 10}});
+  shards[0].ports.push_back({"eth0", {.rx_packets = 10}, {}});
   Json stats = stats_json(shards);
   SwitchSnapshot switches[2];
   switches[0].sessions = 2;

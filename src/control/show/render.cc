@@ -211,6 +211,16 @@ std::string splices_text(const Json& splices) {
   return out;
 }
 
+std::string aggregator_text(const Json& aggregator) {
+  return fmt::format(
+             "\naggregator from {} to {}: {} packets in, {} out; delay {} us at most; {} back\n\n",
+             field(aggregator, "from"), field(aggregator, "to"),
+             field(member(aggregator, "counters"), "packets_in"),
+             field(member(aggregator, "counters"), "packets_out"),
+             field(aggregator, "delay_max_us"), field(aggregator, "back_packets")) +
+         nonzero_counters(member(aggregator, "counters"));
+}
+
 }  // namespace
 
 std::string render_stats(const Json& stats) {
@@ -245,6 +255,10 @@ std::string render_stats(const Json& stats) {
                        field(teardown, "active"), field(teardown, "time_wait"),
                        field(teardown, "held_bytes")) +
            closed;
+  }
+  const Json& aggregators = member(stats, "aggregators");
+  if (aggregators.is_array()) {
+    for (const Json& aggregator : aggregators) out += aggregator_text(aggregator);
   }
   const Json& splices = member(stats, "splices");
   if (splices.is_object()) out += splices_text(splices);

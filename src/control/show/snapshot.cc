@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "nic/aggregate/aggregating_port.h"
+
 namespace fairlead::control {
 namespace {
 
@@ -32,16 +34,23 @@ Json to_json(size_t shard, const ConnectionSnapshot& connection) {
 
 Json to_json(size_t shard, const PortSnapshot& port) {
   const port::PortCounters& counters = port.counters;
-  return {{"shard", shard},
-          {"name", port.name},
-          {"rx_packets", counters.rx_packets},
-          {"rx_bytes", counters.rx_bytes},
-          {"rx_dropped", counters.rx_dropped},
-          {"rx_truncated", counters.rx_truncated},
-          {"tx_packets", counters.tx_packets},
-          {"tx_bytes", counters.tx_bytes},
-          {"tx_busy", counters.tx_busy},
-          {"tx_dropped", counters.tx_dropped}};
+  Json row{{"shard", shard},
+           {"name", port.name},
+           {"rx_packets", counters.rx_packets},
+           {"rx_bytes", counters.rx_bytes},
+           {"rx_dropped", counters.rx_dropped},
+           {"rx_truncated", counters.rx_truncated},
+           {"tx_packets", counters.tx_packets},
+           {"tx_bytes", counters.tx_bytes},
+           {"tx_busy", counters.tx_busy},
+           {"tx_dropped", counters.tx_dropped}};
+  if (port.aggregate) {
+    Json aggregate = Json::object();
+    port.aggregate->for_each(
+        [&](std::string_view name, uint64_t value) { aggregate[std::string(name)] = value; });
+    row["aggregate"] = std::move(aggregate);
+  }
+  return row;
 }
 
 Json splices_json(std::span<const StatsSnapshot> shards) {
@@ -139,7 +148,13 @@ StatsSnapshot snapshot_stats(const host::Stack& stack, std::span<port::Port* con
   out.teardowns_time_wait = teardown.size() - teardown.active();
   out.teardown_bytes = teardown.held_bytes();
   out.teardown_counters = teardown.counters();
-  for (port::Port* port : ports) out.ports.push_back({port->info().name, port->counters()});
+  for (port::Port* port : ports) {
+    PortSnapshot& row = out.ports.emplace_back(
+        PortSnapshot{.name = port->info().name, .counters = port->counters(), .aggregate = {}});
+    if (const auto* aggregating = dynamic_cast<const nic::AggregatingPort*>(port)) {
+      row.aggregate = aggregating->aggregator().counters();
+    }
+  }
   return out;
 }
 

@@ -8,12 +8,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "control/socket/protocol.h"
 #include "host/stack.h"
+#include "nic/aggregate/aggregate_counters.h"
 #include "port/port.h"
 
 namespace fairlead::control {
@@ -38,6 +40,7 @@ struct ListenerSnapshot {
 struct PortSnapshot {
   std::string name;
   port::PortCounters counters;
+  std::optional<nic::AggregateCounters> aggregate;  // where what is received is aggregated
 };
 
 struct StatsSnapshot {

@@ -34,21 +34,23 @@ TEST(Snapshot, CountersAreSumsAndPortsArePerShard) {
   shards[0].connections = 1;
   shards[0].counters.segments_received = 3;
   shards[1].counters.segments_received = 4;
-  shards[0].ports.push_back({"eth0", {.rx_packets = 10}});
-  shards[1].ports.push_back({"eth0", {.rx_packets = 20}});
+  shards[0].ports.push_back({"eth0", {.rx_packets = 10}, {}});
+  shards[1].ports.push_back({"eth0", {.rx_packets = 20}, nic::AggregateCounters{.packets_in = 45}});
   const Json json = stats_json(shards);
   EXPECT_EQ(json["counters"]["segments_received"], 7);
   EXPECT_EQ(json["counters"]["resets_sent"], 0);
   EXPECT_EQ(json["shards"][0]["connections"], 1);
   ASSERT_EQ(json["ports"].size(), 2u);
   EXPECT_EQ(json["ports"][1]["rx_packets"], 20);
+  EXPECT_FALSE(json["ports"][0].contains("aggregate"));
+  EXPECT_EQ(json["ports"][1]["aggregate"]["packets_in"], 45);
 }
 
 TEST(Snapshot, EveryFieldThatIsRenderedIsThere) {
   const ConnectionsSnapshot one[] = {connections(1, 1)};
   const std::vector<ListenerSnapshot> listeners[] = {{{kLocal, 1, 2}}};
   StatsSnapshot stats[1];
-  stats[0].ports.push_back({"eth0", {}});
+  stats[0].ports.push_back({"eth0", {}, {}});
   Json with_uptime = stats_json(stats);
   with_uptime["uptime_seconds"] = 3u;
   for (const std::string& text :
