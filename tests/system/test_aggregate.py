@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from harness.capture import Capture, tshark
 from harness.client import assert_flawless, assert_intact
-from harness.lab import CLIENT_ADDRESS, FAMILIES
+from harness.lab import CLIENT_ADDRESS, FAIRLEAD_ADDRESS, FAMILIES
+from harness.loss import loss
 from harness.process import run
 from harness.servers import DISCARD, ECHO, KernelServer
 
@@ -81,10 +82,14 @@ def streams(file: Path) -> dict:
     segments = defaultdict(dict)
     for line in tshark(file, "-T", "fields", *words).splitlines():
         *flow, seq, payload = line.split("\t")
-        if payload:
-            segments[tuple(flow)][int(seq)] = bytes.fromhex(payload)
+        content = bytes.fromhex(payload)
+        # The longest: a segment that began an aggregate may have been sent again.
+        if len(content) > len(segments[tuple(flow)].get(int(seq), b"")):
+            segments[tuple(flow)][int(seq)] = content
     out = {}
     for flow, parts in segments.items():
+        if not parts:
+            continue
         digest, at = hashlib.sha256(), min(parts)
         for seq in sorted(parts):
             part = parts[seq][max(0, at - seq):]
@@ -101,22 +106,40 @@ def largest(file: Path) -> int:
     return -(-max(map(int, sizes)) // 1448)
 
 
-def reordered(file: Path, share: float) -> Path:
-    """The capture with this share of packets overtaken by one to three others."""
+def records(file: Path) -> list[tuple[bytes, bytes]]:
+    """Of a capture: the time of each packet, and its frame."""
     raw = file.read_bytes()
     packets, at = [], 24
     while at < len(raw):
         size = struct.unpack_from("<I", raw, at + 8)[0]
-        packets.append((raw[at:at + 8], raw[at + 8:at + 16 + size]))
+        packets.append((raw[at:at + 8], raw[at + 16:at + 16 + size]))
         at += 16 + size
+    return packets
+
+
+def write_records(like: Path, name: str, packets) -> Path:
+    out = like.with_name(name)
+    out.write_bytes(like.read_bytes()[:24] + b"".join(
+        stamp + struct.pack("<II", len(frame), len(frame)) + frame for stamp, frame in packets))
+    return out
+
+
+def tagged(file: Path, vlan: int) -> Path:
+    """The capture with every frame in this VLAN."""
+    tag = struct.pack(">HH", 0x8100, vlan)
+    return write_records(file, "tagged.pcap", [(stamp, frame[:12] + tag + frame[12:])
+                                               for stamp, frame in records(file)])
+
+
+def reordered(file: Path, share: float) -> Path:
+    """The capture with this share of packets overtaken by one to three others."""
+    packets = records(file)
     lots = random.Random(1)
     place = [i + (lots.randint(1, 3) + 0.5 if lots.random() < share else 0)
              for i in range(len(packets))]
     order = sorted(range(len(packets)), key=place.__getitem__)
-    out = file.with_name("reordered.pcap")
-    out.write_bytes(raw[:24] + b"".join(stamp + packets[i][1]
-                                        for (stamp, _), i in zip(packets, order)))
-    return out
+    return write_records(file, "reordered.pcap", [(stamp, packets[i][1])
+                                                  for (stamp, _), i in zip(packets, order)])
 
 
 def one_way(file: Path, family: str) -> Path:
@@ -141,6 +164,39 @@ def test_bulk_leaves_in_full_packets(plain_lab, captured, aggregated, family, st
     # 64 KiB, as the client writes them, are 45 full segments and a short one by itself.
     assert report["ratio"] >= 20
     assert report["delay_us"]["max"] <= 20_000
+
+
+def test_bulk_of_an_ordinary_client(plain_lab, aggregated, tmp_path):
+    """iperf3, which has Nagle's algorithm on: no short segments between its writes. Defaults."""
+    file = tmp_path / "in.pcap"
+    server = plain_lab.start("fairlead", ["iperf3", "-s", "-1", "--forceflush"],
+                             tmp_path / "iperf3.log")
+    server.wait_for("listening")
+    running = Capture(plain_lab, "client", "client", "tcp", file)
+    plain_lab.run("client", ["iperf3", "-c", FAIRLEAD_ADDRESS["ipv4"], "-n", "64M"])
+    running.stop()
+    server.stop()
+    _, report = aggregated(one_way(file, "ipv4"))
+    print(f"packets per aggregate: {report['ratio']:.1f}")
+    assert report["ratio"] >= 30
+
+
+def test_what_is_lost_is_sent_again_and_every_byte_kept(plain_lab, captured, aggregated):
+    with loss(plain_lab, "client", 0.01):
+        # An upload's last bytes may still be on their way when the client has ended.
+        file = captured(("echo", "ipv4", ECHO, 1, 2 * MIB))
+    assert tshark(file, "-Y", "tcp.analysis.retransmission") != ""
+    _, report = aggregated(file)
+    assert report["counters"]["held"] > 0  # what came behind a hole
+    assert report["counters"]["aggregates"] > 0
+
+
+def test_tagged_frames_are_merged_behind_their_tags(captured, aggregated):
+    file = one_way(captured(("upload", "ipv4", DISCARD, 1, 4 * MIB)), "ipv4")
+    _, plain = aggregated(file, *PATIENT)
+    out, report = aggregated(tagged(file, 7), *PATIENT)
+    assert report["packets_out"] == plain["packets_out"]
+    assert set(tshark(out, "-T", "fields", "-e", "vlan.id").split()) == {"7"}
 
 
 def test_reordering_costs_little_where_in_order_only_collapses(captured, aggregated):
