@@ -56,6 +56,7 @@ uint32_t Traffic::pick(bool& push) {
     turn_ = turn_ + 1 < options_.flows ? turn_ + 1 : 0;
     return turn_;
   }
+  if (begun_ < options_.flows) return begun_++;
   if (in_a_row_ == 0) {
     active_ = rng_.below(trains_.size());
     in_a_row_ = static_cast<uint32_t>(1 + rng_.below(4));

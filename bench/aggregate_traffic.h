@@ -14,7 +14,8 @@ namespace fairlead::bench {
 
 struct TrafficOptions {
   enum class Pattern : uint8_t {
-    /// Sixteen connections at a time send a train of 2 to 45 segments each, the last with PSH,
+    /// After one segment of each, sixteen connections at a time send a train of 2 to 45 segments
+    /// each, the last with PSH,
     /// interleaved one to four segments at a time; which ones is random.
     kTrains,
     /// Every connection in its turn sends one segment.
@@ -59,6 +60,7 @@ class Traffic {
   size_t active_ = 0;      // of trains_, the one that sends
   uint32_t in_a_row_ = 0;  // segments that are left to it
   uint32_t turn_ = 0;
+  uint32_t begun_ = 0;  // connections that have sent something
 };
 
 }  // namespace fairlead::bench
