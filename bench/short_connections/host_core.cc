@@ -1,0 +1,75 @@
+#include "bench/short_connections/host_core.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "bench/short_connections/thread.h"
+#include "socket/shard.h"
+
+namespace fairlead::bench {
+namespace {
+
+/// How long to wait for frames before timers have their turn; cycles, about 100 us.
+constexpr uint64_t kLongestWait = 200'000;
+
+/// Of a daemon, but for their source.
+host::Secrets some_secrets() {
+  Rng rng(1);
+  const auto key = [&] { return SipKey{rng.next(), rng.next()}; };
+  return {.hash = key(), .isn = key(), .timestamps = key(), .seed = rng.next()};
+}
+
+/// A function of its own, so that samples in it can be told apart.
+[[gnu::noinline]] void wait_for_frames(const RingPort& port) {
+  const uint64_t began = cycles();
+  while (!port.waiting() && cycles() - began < kLongestWait) pause();
+}
+
+}  // namespace
+
+HostCore::HostCore(const Options& options, FramePipe& in, FramePipe& out)
+    : options_(options), thread_([this, &in, &out] { run(in, out); }) {}
+
+HostCore::Reading HostCore::read() {
+  return {.busy = busy_.load(std::memory_order_relaxed),
+          .turns = turns_.load(std::memory_order_relaxed),
+          .rx_frames = rx_frames_.load(std::memory_order_relaxed),
+          .tx_frames = tx_frames_.load(std::memory_order_relaxed),
+          .cpu_seconds = cpu_seconds(thread_)};
+}
+
+void HostCore::stop() {
+  stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+void HostCore::run(FramePipe& in, FramePipe& out) {
+  settle_thread(options_.processor, "host");
+  auto owned_port = std::make_unique<RingPort>(options_.port, in, out);
+  RingPort& port = *owned_port;
+  std::vector<std::unique_ptr<port::Port>> ports;
+  ports.push_back(std::move(owned_port));
+  OneHop router(options_.path);
+  Shard shard({.stack = options_.stack, .secrets = some_secrets(), .busy_poll = true},
+              std::move(ports), router);
+  auto service = EchoService::start(shard.runtime(), options_.service);
+  CHECK(service);
+  uint64_t busy = 0;
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    wait_for_frames(port);
+    const uint64_t began = cycles();
+    shard.turn(monotonic_now());
+    busy += cycles() - began;
+    busy_.store(busy, std::memory_order_relaxed);
+    turns_.store(shard.counters().turns, std::memory_order_relaxed);
+    rx_frames_.store(port.counters().rx_packets, std::memory_order_relaxed);
+    tx_frames_.store(port.counters().tx_packets, std::memory_order_relaxed);
+  }
+  counters_ = shard.stack().counters();
+  // Not Shard::close(): nobody takes the farewells from the pipe any more.
+  shard.scheduler().cancel_all();
+}
+
+}  // namespace fairlead::bench
