@@ -1,0 +1,97 @@
+// Channel: what host stack and NIC stack tell each other when they are not one program: two cores
+// joined by rings, two processes joined by a veth, two machines (AccelTCP, NSDI '20, appendix A).
+//
+//   host ──▶ NIC   listen 0x090E        handshakes with this endpoint are yours, or no longer
+//            NIC ──▶ host   new connection 0x090A   a handshake is done; its ACK, often with data
+//   host ──▶ NIC   teardown 0x090B      close this connection: all that is left to send, and FIN
+//   host ──▶ NIC   splice 0x090C        make one connection of these two
+//            NIC ──▶ host   closed 0x090D           how a teardown or a splice ended
+//
+// A message is an Ethernet frame whose type says which; all other frames are packets between host
+// and network. Two messages are packets, one as it came, one as it is to go out, with another type
+// and a trailer. Layouts are in doc/channel.md.
+//
+// A decoded message satisfies what its taker demands of it (SetupOffload::set_listener(),
+// Teardown::take(), records_of()), whoever sent it. Reserved bits must be zero and a frame ends
+// where its message does, but for what pads it to Ethernet's 60 bytes: a later version that adds
+// something is refused, not misread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "nic/setup/setup.h"
+#include "nic/splice/rule.h"
+#include "nic/splice/splice.h"
+#include "nic/teardown/teardown.h"
+#include "port/packet.h"
+#include "wire/address.h"
+
+namespace fairlead::nic {
+
+namespace channel_type {
+inline constexpr uint16_t kNewConnection = 0x090a;
+inline constexpr uint16_t kTeardown = 0x090b;
+inline constexpr uint16_t kSplice = 0x090c;
+inline constexpr uint16_t kClosed = 0x090d;
+inline constexpr uint16_t kListen = 0x090e;
+}  // namespace channel_type
+
+/// The Ethernet addresses of a message that holds no packet.
+struct ChannelLink {
+  MacAddress destination;
+  MacAddress source;
+};
+
+struct ListenMessage {
+  Endpoint endpoint;                          // the unspecified address: any of the machine's
+  std::optional<fl_setup_listener> listener;  // nullopt: no longer
+};
+
+/// What SetupOffload::on_packet() has found, with the packet it found it in.
+struct NewConnectionMessage {
+  NewConnection connection;
+  port::RxPacket packet;  // of type IPv4 or IPv6 again; refers to the message
+};
+
+/// A Handover whose data is one run of bytes, in the message.
+struct TeardownMessage {
+  Handover flow;  // without data
+  ByteSpan data;
+
+  /// Refers to this.
+  Handover handover() const {
+    Handover whole = flow;
+    whole.data = {&data, 1};
+    return whole;
+  }
+};
+
+using ChannelMessage = std::variant<ListenMessage, NewConnectionMessage, TeardownMessage,
+                                    SplicePair, TeardownReport, SpliceReport>;
+
+/// Bytes: of the longest message that holds no packet, and of what a packet's frame grows by.
+inline constexpr size_t kMaxChannelMessage = 192;
+inline constexpr size_t kMaxChannelOverhead = 24;
+
+/// Each writes a whole frame and returns its size; kNoBufferSpace: longer than `out`.
+Result<size_t> encode(const ListenMessage& message, const ChannelLink& link, MutableByteSpan out);
+Result<size_t> encode(const SplicePair& pair, const ChannelLink& link, MutableByteSpan out);
+Result<size_t> encode(const TeardownReport& report, const ChannelLink& link, MutableByteSpan out);
+Result<size_t> encode(const SpliceReport& report, const ChannelLink& link, MutableByteSpan out);
+/// `packet`: in which SetupOffload has found `connection`; a frame without tags.
+Result<size_t> encode(const NewConnection& connection, const port::RxPacket& packet,
+                      MutableByteSpan out);
+/// kMessageTooLong: more than one IP packet takes.
+Result<size_t> encode(const Handover& handover, MutableByteSpan out);
+
+/// The frame's type is one of channel_type's.
+bool is_channel_message(ByteSpan frame);
+/// Any bytes are allowed. kBadMessage, with what is wrong in one line. What is returned may refer
+/// to the frame, in which the packet of a new connection gets its own type back.
+Result<ChannelMessage> decode(MutableByteSpan frame);
+
+}  // namespace fairlead::nic
