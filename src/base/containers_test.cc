@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <vector>
 
 #include "base/intrusive_list.h"
@@ -81,6 +82,19 @@ TEST(ObjectPool, AllocatesNothingMoreOnceItHasAllocatedAll) {
   while (auto* p = pool.create()) all.push_back(p);
   EXPECT_EQ(all.size(), 10u);
   EXPECT_EQ(pool.slabs(), slabs);
+  for (auto* p : all) pool.destroy(p);
+}
+
+TEST(ObjectPool, SlabsGrowToAHugePage) {
+  ObjectPool<std::array<char, 1024>> pool(1 << 16);
+  pool.allocate_all();  // 64 MiB
+  EXPECT_LE(pool.slabs(), 5u + 32u);
+  std::vector<std::array<char, 1024>*> all;
+  while (auto* p = pool.create()) {
+    p->fill('x');
+    all.push_back(p);
+  }
+  EXPECT_EQ(all.size(), size_t{1} << 16);
   for (auto* p : all) pool.destroy(p);
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/huge_pages.h"
 #include "base/siphash.h"
 
 namespace fairlead {
@@ -88,6 +89,7 @@ class HashIndex {
     uint64_t hash = 0;
     T* object = nullptr;
   };
+  using Slots = std::vector<Slot, HugePageAllocator<Slot>>;
 
   size_t mask() const { return slots_.size() - 1; }
   void place(const Slot& entry) {
@@ -96,7 +98,7 @@ class HashIndex {
     slots_[i] = entry;
   }
   void grow() {
-    std::vector<Slot> old(slots_.size() * 2);
+    Slots old(slots_.size() * 2);
     old.swap(slots_);
     for (const Slot& slot : old) {
       if (slot.object != nullptr) place(slot);
@@ -105,7 +107,7 @@ class HashIndex {
 
   SipKey secret_;
   size_t size_ = 0;
-  std::vector<Slot> slots_;
+  Slots slots_;
 };
 
 }  // namespace fairlead

@@ -1,17 +1,19 @@
 // ObjectPool: objects of one type from slabs, up to a bound.
 //
 // create() and destroy() are a free-list pop and push. Slabs are allocated as they are needed and
-// kept; under AddressSanitizer a free slot is poisoned, so that a use after destroy() is reported
-// as one after free() would be.
+// kept, the first of 64 KiB, each next one twice as large, up to a huge page; under
+// AddressSanitizer a free slot is poisoned, so that a use after destroy() is reported as one after
+// free() would be.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <new>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/huge_pages.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -32,7 +34,10 @@ class ObjectPool {
   explicit ObjectPool(size_t capacity) : capacity_(capacity) {}
   ~ObjectPool() {
     CHECK(live_ == 0);
-    for (auto& slab : slabs_) ASAN_UNPOISON_MEMORY_REGION(slab.get(), kSlabObjects * sizeof(Slot));
+    for (const Slab& slab : slabs_) {
+      ASAN_UNPOISON_MEMORY_REGION(slab.slots, slab.objects * sizeof(Slot));
+      HugePageAllocator<Slot>().deallocate(slab.slots, slab.objects);
+    }
   }
   ObjectPool(const ObjectPool&) = delete;
   ObjectPool& operator=(const ObjectPool&) = delete;
@@ -42,7 +47,7 @@ class ObjectPool {
 
   /// Allocates the slabs of all `capacity` objects, so that create() never does.
   void allocate_all() {
-    while (slabs_.size() * kSlabObjects < capacity_) grow();
+    while (allocated_ < capacity_) grow();
   }
   size_t slabs() const { return slabs_.size(); }
 
@@ -66,17 +71,28 @@ class ObjectPool {
   }
 
  private:
-  static constexpr size_t kSlabBytes = 64 * 1024;
+  static constexpr size_t kFirstSlab = 64 * 1024;
   union Slot {
     Slot* next;
     alignas(T) unsigned char storage[sizeof(T)];
   };
-  static constexpr size_t kSlabObjects = kSlabBytes / sizeof(Slot) > 0 ? kSlabBytes / sizeof(Slot)
-                                                                       : 1;
+  struct Slab {
+    Slot* slots;
+    size_t objects;
+  };
 
+  /// Of the next slab. An object that is large by itself has one of its own: its pages are taken as
+  /// they are used.
+  size_t next_objects() const {
+    if (sizeof(Slot) > kFirstSlab) return 1;
+    const size_t bytes = std::min(kFirstSlab << std::min<size_t>(slabs_.size(), 8), kHugePage);
+    return (bytes + sizeof(Slot) - 1) / sizeof(Slot);
+  }
   void grow() {
-    slabs_.push_back(std::make_unique_for_overwrite<Slot[]>(kSlabObjects));
-    for (size_t i = kSlabObjects; i-- > 0;) release(&slabs_.back()[i]);
+    const size_t objects = next_objects();
+    slabs_.push_back({HugePageAllocator<Slot>().allocate(objects), objects});
+    allocated_ += objects;
+    for (size_t i = objects; i-- > 0;) release(&slabs_.back().slots[i]);
   }
   void release(Slot* slot) {
     slot->next = free_;
@@ -86,8 +102,9 @@ class ObjectPool {
 
   size_t capacity_;
   size_t live_ = 0;
+  size_t allocated_ = 0;  // objects in all slabs
   Slot* free_ = nullptr;
-  std::vector<std::unique_ptr<Slot[]>> slabs_;
+  std::vector<Slab> slabs_;
 };
 
 }  // namespace fairlead
