@@ -130,6 +130,10 @@ int run(const Arguments& arguments) {
   const Instant to(host, nic);
   nic.stop();
   host.stop();
+  if (to.nic.transactions == from.nic.transactions) {
+    fmt::print(stderr, "short_connections: not one transaction in {} s\n", arguments.seconds);
+    return 1;
+  }
   fmt::print("{{{}, {}, \"host\": {{", rates(from, to), errors(nic.counters()));
   std::string_view comma;
   host.counters().for_each([&](std::string_view name, uint64_t value) {
