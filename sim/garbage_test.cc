@@ -48,6 +48,7 @@ class GarbageFlood : public testing::Test {
     std::copy(frame.begin(), frame.end(), exact.get());
     port::RxPacket packet;
     packet.frame = {exact.get(), frame.size()};
+    host_.stack().expect({&packet, 1});
     host_.stack().on_packet(packet, simulator_.now());
     host_.stack().settle();
     if (++delivered_ % 64 == 0) {

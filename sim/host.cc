@@ -69,6 +69,7 @@ void SimHost::deliver(const Link::Frame& frame) {
     packet.frame = ByteSpan(rx_buffer_->data, frame.size());
     packet.buffer = &rx_buffer_;
   }
+  stack_.expect({&packet, 1});
   stack_.on_packet(packet, simulator_.now());
 }
 

@@ -40,15 +40,15 @@ class HashIndex {
     }
   }
 
+  // For many look-ups at a time: the memory for one is fetched while others are under way. Whoever
+  // asks in these steps, with other work in between, finds what find() needs in the cache.
   uint64_t hash_of(const Key& key) const { return HashOf(secret_, key); }
-
-  // For bursts: what find() will read is fetched while other keys are looked at, the slots first
-  // and then, when those have come, the object.
-  void prefetch_slot(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask()]); }
-  /// The object most likely meant, nullptr when the first slot is another's.
-  T* likely(uint64_t hash) const {
-    const Slot& slot = slots_[hash & mask()];
-    return slot.hash == hash ? slot.object : nullptr;
+  void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask()]); }
+  /// What find() would return for the key with this hash, or for another with the same.
+  T* guess(uint64_t hash) const {
+    size_t i = hash & mask();
+    while (slots_[i].object != nullptr && slots_[i].hash != hash) i = (i + 1) & mask();
+    return slots_[i].object;
   }
 
   /// The key must not be in the table.

@@ -25,6 +25,9 @@ TEST(HashIndex, AgreesWithAStandardMapOverInsertionsAndDeletions) {
     uint64_t key = rng.below(3000);
     auto known = model.find(key);
     ASSERT_EQ(index.find(key), known == model.end() ? nullptr : known->second);
+    // No two of so few keys have one hash.
+    index.prefetch(index.hash_of(key));
+    ASSERT_EQ(index.guess(index.hash_of(key)), index.find(key));
     if (known == model.end()) {
       items.push_back({key});
       index.insert(items.back());

@@ -4,12 +4,14 @@
 // application calls it in between. The loop of a shard:
 //
 //   n = port.receive(burst)              |  stack.settle()
+//   stack.expect(some), and then         |
 //   stack.on_packet(p, now) for each     |  while (more) { more = stack.transmit(out, now);
 //   stack.on_timer(now)                  |                 port.transmit(out.packets()); }
 //   stack.dispatch_events()              |  stack.end_burst(); port.release()
 //   run the application                  |  sleep until next_deadline() or a packet
 //
 //   stack.cc         the application's side, events, life cycle of connections
+//   stack_expect.cc  packets about to come in
 //   stack_input.cc   packets in: demultiplexing, listeners, TIME-WAIT, ICMP
 //   stack_output.cc  packets out: connections in turn, replies that belong to none
 //   stack_offload.cc what is left to the NIC stack: handshakes, the end of connections
@@ -68,6 +70,10 @@ class Stack {
   Stack& operator=(const Stack&) = delete;
 
   // Time and packets.
+  /// Packets that on_packet() will be called for, kExpected at most: brings what that needs into
+  /// the processor's cache. Changes nothing, and may be left out.
+  void expect(std::span<const port::RxPacket> packets) const;
+  static constexpr size_t kExpected = 16;
   void on_packet(const port::RxPacket& packet, Time now);
   void on_timer(Time now);
   /// Appends until nothing is left (false) or the burst is full (true: send it and call again).

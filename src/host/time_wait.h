@@ -53,6 +53,8 @@ class TimeWaitTable {
     Time from;
     Duration lasts;  // whole milliseconds count, 49 days at most
   };
+  /// As HashIndex::prefetch(), for the secret this was made with.
+  void prefetch(uint64_t hash) const { index_.prefetch(hash); }
   /// A new entry for `tuple`, which must have none. `recycled`: another had to go for it.
   TimeWait& insert(const FourTuple& tuple, Rest rest, bool& recycled) {
     recycled = pool_.live() == pool_.capacity();

@@ -98,6 +98,10 @@ bool Shard::receive(Time now) {
   for (size_t index = 0; index < ports_.size(); ++index) {
     size_t n = ports_[index]->receive(packets);
     for (size_t i = 0; i < n; ++i) {
+      if (i % host::Stack::kExpected == 0) {
+        stack_.expect(
+            std::span(packets).first(n).subspan(i).first(std::min(n - i, host::Stack::kExpected)));
+      }
       packets[i].port_index = static_cast<uint8_t>(index);
       stack_.on_packet(packets[i], now);
     }

@@ -66,9 +66,9 @@ class ContextDatabase {
   Context* find(const ConnectionKey& key, uint64_t hash) const { return index_.find(key, hash); }
 
   // For bursts, one after the other: find() will read what they fetch.
-  void prefetch_slot(uint64_t hash) const { index_.prefetch_slot(hash); }
+  void prefetch_slot(uint64_t hash) const { index_.prefetch(hash); }
   void prefetch_context(uint64_t hash) const {
-    if (const Context* context = index_.likely(hash)) __builtin_prefetch(context);
+    if (const Context* context = index_.guess(hash)) __builtin_prefetch(context);
   }
   /// nullptr when the database is full. The key must not be in it.
   Context* create(const ConnectionKey& key, SeqNum next, Time now);

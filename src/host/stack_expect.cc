@@ -1,0 +1,86 @@
+// Packets about to come in. The packets of a burst are of connections that were last looked at long
+// ago, when there are many: each would wait for its slot of the flow table, then for the
+// connection, to come from memory. Fetched ahead, for some packets at a time, they come together.
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "host/stack.h"
+#include "wire/ethernet.h"
+#include "wire/ipv4.h"
+#include "wire/ipv6.h"
+#include "wire/tcp.h"
+
+namespace fairlead::host {
+namespace {
+
+constexpr size_t kCacheLine = 64;
+
+/// Of a plain packet: no tags, IP options or extension headers. A guess: nothing is verified.
+struct Glance {
+  FourTuple tuple;
+  uint8_t flags;
+};
+
+template <typename IpHeader>
+const wire::TcpHeader* tcp_behind(const IpHeader& ip, ByteSpan frame) {
+  constexpr size_t kNeeded =
+      sizeof(wire::EthernetHeader) + sizeof(IpHeader) + sizeof(wire::TcpHeader);
+  if (frame.size() < kNeeded) return nullptr;
+  return reinterpret_cast<const wire::TcpHeader*>(&ip + 1);
+}
+
+Glance glance_of(const wire::TcpHeader& tcp, const IpAddress& local, const IpAddress& remote) {
+  return {.tuple = {{local, tcp.destination_port.value()}, {remote, tcp.source_port.value()}},
+          .flags = tcp.flags};
+}
+
+std::optional<Glance> glance_at(ByteSpan frame) {
+  if (frame.size() < sizeof(wire::EthernetHeader) + sizeof(wire::Ipv4Header)) return std::nullopt;
+  const auto& ethernet = *reinterpret_cast<const wire::EthernetHeader*>(frame.data());
+  if (ethernet.type.value() == wire::ether_type::kIpv4) {
+    const auto& ip = *reinterpret_cast<const wire::Ipv4Header*>(&ethernet + 1);
+    const wire::TcpHeader* const tcp = tcp_behind(ip, frame);
+    if (tcp == nullptr || ip.version_ihl != 0x45) return std::nullopt;
+    return glance_of(*tcp, IpAddress::v4(ip.destination.value()), IpAddress::v4(ip.source.value()));
+  }
+  if (ethernet.type.value() == wire::ether_type::kIpv6) {
+    const auto& ip = *reinterpret_cast<const wire::Ipv6Header*>(&ethernet + 1);
+    const wire::TcpHeader* const tcp = tcp_behind(ip, frame);
+    if (tcp == nullptr) return std::nullopt;
+    return glance_of(*tcp, IpAddress::v6(ip.destination), IpAddress::v6(ip.source));
+  }
+  return std::nullopt;
+}
+
+void prefetch_all(const void* object, size_t size) {
+  for (size_t at = 0; at < size; at += kCacheLine) {
+    __builtin_prefetch(static_cast<const uint8_t*>(object) + at);
+  }
+}
+
+}  // namespace
+
+void Stack::expect(std::span<const port::RxPacket> packets) const {
+  std::array<uint64_t, kExpected> hashes;
+  size_t count = 0;
+  for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
+    prefetch_all(packet.frame.data(), std::min<size_t>(packet.frame.size(), 2 * kCacheLine));
+  }
+  for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
+    const std::optional<Glance> glance = glance_at(packet.frame);
+    if (!glance) continue;
+    const uint64_t hash = hashes[count++] = index_.hash_of(glance->tuple);
+    index_.prefetch(hash);
+    // Both tables hash alike. These open one, or may leave one in TIME-WAIT.
+    if ((glance->flags & (wire::tcp_flag::kSyn | wire::tcp_flag::kFin)) != 0) {
+      time_wait_.prefetch(hash);
+    }
+  }
+  for (const uint64_t hash : std::span(hashes).first(count)) {
+    const Connection* const connection = index_.guess(hash);
+    if (connection != nullptr) prefetch_all(connection, sizeof *connection);
+  }
+}
+
+}  // namespace fairlead::host
