@@ -34,7 +34,8 @@ from host_profile import COMPONENTS, profile
 
 PERSISTENT = ("--per-connection=0",)
 # What the host and the NIC do: Table 3.
-ROWS = {"baseline": ()}
+ROWS = {"baseline": (), "+ setup offload": ("--setup",),
+        "+ teardown offload": ("--setup", "--teardown")}
 SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 QUICK_SIZES = (64, 1024, 8192)
 

@@ -338,5 +338,113 @@ TEST(TcpSetupOffload, TimeWaitGivesWayToAProvenHandshakeThatIsNewer) {
   EXPECT_EQ(peer.stack().time_wait_count(), 0u);
 }
 
+// ---- a NIC stack that is elsewhere ----
+
+/// Does handshakes with the stack's secrets, behind a link.
+class NicElsewhere final : public nic::NicLink {
+ public:
+  explicit NicElsewhere(ScriptedPeer& peer) : peer_(peer) { peer.stack().use_nic(*this); }
+
+  void listen(const nic::ListenMessage& message) override { listens_ = message; }
+  bool take(const nic::Handover& handover) override {
+    taken_ = handover.tuple;
+    return takes_;
+  }
+  /// What it sends up when the peer has completed a handshake with it.
+  std::vector<uint8_t> new_connection() {
+    const Seg syn_ack = answered_below(peer_, 5'000'000);
+    const std::vector<uint8_t> frame =
+        acknowledgement(peer_, 5'000'000, syn_ack).data(100).encode(peer_.to_stack());
+    port::TxPacket none;
+    const nic::SetupOutcome outcome =
+        peer_.stack().setup().on_packet({.frame = frame}, peer_.now(), none);
+    EXPECT_EQ(outcome.verdict, FL_SETUP_NEW_CONNECTION);
+    std::vector<uint8_t> message(frame.size() + nic::kMaxChannelOverhead);
+    message.resize(nic::encode(outcome.connection, {.frame = frame}, message).value());
+    return message;
+  }
+
+  std::optional<nic::ListenMessage> listens_;
+  std::optional<FourTuple> taken_;
+  bool takes_ = true;
+
+ private:
+  ScriptedPeer& peer_;
+};
+
+TEST(TcpNicElsewhere, IsToldWhoListens) {
+  ScriptedPeer peer;
+  NicElsewhere nic(peer);
+  host::Listener& listener = peer.listen(offloaded());
+  ASSERT_TRUE(nic.listens_ && nic.listens_->listener);
+  EXPECT_EQ(nic.listens_->endpoint, peer.to_stack().destination);
+  EXPECT_EQ(nic.listens_->listener->mss, 1460);
+  peer.stack().close(&listener);
+  EXPECT_FALSE(nic.listens_->listener);
+}
+
+TEST(TcpNicElsewhere, ItsMessageMakesOneConnection) {
+  ScriptedPeer peer;
+  NicElsewhere nic(peer);
+  host::Listener& listener = peer.listen(offloaded());
+  const std::vector<uint8_t> message = nic.new_connection();
+  peer.deliver_frame(message);
+  peer.deliver_frame(message);
+  EXPECT_EQ(listener.pending(), 1u);
+  ASSERT_NE(peer.accept(), nullptr);
+  EXPECT_EQ(peer.connection().readable(), 100u);
+  peer.abort();
+  peer.release();
+  peer.deliver_frame(message);
+  EXPECT_EQ(peer.stack().connection_count(), 0u);
+  EXPECT_EQ(peer.counters().connections_accepted, 1u);
+}
+
+TEST(TcpNicElsewhere, OtherMessagesAreCountedAndDropped) {
+  ScriptedPeer peer;
+  NicElsewhere nic(peer);
+  peer.listen(offloaded());
+  std::vector<uint8_t> message = nic.new_connection();
+  message.pop_back();
+  peer.deliver_frame(message);
+  std::vector<uint8_t> listen(nic::kMaxChannelMessage);
+  listen.resize(nic::encode(*nic.listens_, {}, listen).value());
+  peer.deliver_frame(listen);
+  peer.expect_nothing();
+  EXPECT_EQ(peer.counters().drop_bad_message, 2u);
+  EXPECT_EQ(peer.stack().connection_count(), 0u);
+}
+
+TEST(TcpNicElsewhere, MessagesFromTheNetworkAreNone) {
+  ScriptedPeer peer;
+  peer.listen(offloaded());
+  std::vector<uint8_t> message;
+  {
+    ScriptedPeer other;
+    NicElsewhere nic(other);
+    other.listen(offloaded());
+    message = nic.new_connection();
+  }
+  peer.deliver_frame(message);
+  EXPECT_EQ(peer.stack().connection_count(), 0u);
+  EXPECT_EQ(peer.counters().drop_bad_message, 0u);
+}
+
+TEST(TcpNicElsewhere, ClosesWhatItHasRoomFor) {
+  for (bool takes : {true, false}) {
+    ScriptedPeer::Options options;
+    options.socket.teardown_offload = true;
+    ScriptedPeer peer(options);
+    NicElsewhere nic(peer);
+    nic.takes_ = takes;
+    peer.establish_passive();
+    const FourTuple tuple = peer.connection().tuple();
+    peer.release();
+    EXPECT_EQ(nic.taken_, tuple);
+    EXPECT_EQ(peer.stack().connection_count(), takes ? 0u : 1u);
+    EXPECT_EQ(peer.sent(), takes ? 0u : 1u) << "the FIN";
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::sim

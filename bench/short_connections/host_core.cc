@@ -14,12 +14,32 @@ namespace {
 /// How long to wait for frames before timers have their turn; cycles, about 100 us.
 constexpr uint64_t kLongestWait = 200'000;
 
-/// Of a daemon, but for their source.
-host::Secrets some_secrets() {
-  Rng rng(1);
-  const auto key = [&] { return SipKey{rng.next(), rng.next()}; };
-  return {.hash = key(), .isn = key(), .timestamps = key(), .seed = rng.next()};
-}
+/// Messages to the NIC, in the pipe that packets go through.
+class PipeLink final : public nic::NicLink {
+ public:
+  explicit PipeLink(FramePipe& out) : out_(out) {}
+
+  void listen(const nic::ListenMessage& message) override {
+    CHECK(send([&](MutableByteSpan into) { return encode(message, {}, into); }));
+  }
+  bool take(const nic::Handover& handover) override {
+    return send([&](MutableByteSpan into) { return encode(handover, into); });
+  }
+
+ private:
+  template <typename Encode>
+  bool send(Encode encode) {
+    Frame* const frame = out_.take();
+    if (frame == nullptr) return false;
+    const Result<size_t> size = encode({frame->room(), out_.frame_bytes()});
+    if (!size) return out_.untake(frame), false;
+    frame->size = static_cast<uint32_t>(*size);
+    out_.put(frame);
+    return true;
+  }
+
+  FramePipe& out_;
+};
 
 /// A function of its own, so that samples in it can be told apart.
 [[gnu::noinline]] void wait_for_frames(const RingPort& port) {
@@ -28,6 +48,16 @@ host::Secrets some_secrets() {
 }
 
 }  // namespace
+
+host::Secrets shared_secrets() {
+  Rng rng(1);
+  const auto key = [&] { return SipKey{rng.next(), rng.next()}; };
+  const auto word = [&] { return fl_sip_key{rng.next(), rng.next()}; };
+  return {.hash = key(),
+          .isn = key(),
+          .setup = {.cookie = {word(), word()}, .timestamps = word()},
+          .seed = rng.next()};
+}
 
 HostCore::HostCore(const Options& options, FramePipe& in, FramePipe& out)
     : options_(options), thread_([this, &in, &out] { run(in, out); }) {}
@@ -52,8 +82,10 @@ void HostCore::run(FramePipe& in, FramePipe& out) {
   std::vector<std::unique_ptr<port::Port>> ports;
   ports.push_back(std::move(owned_port));
   OneHop router(options_.path);
-  Shard shard({.stack = options_.stack, .secrets = some_secrets(), .busy_poll = true},
+  Shard shard({.stack = options_.stack, .secrets = shared_secrets(), .busy_poll = true},
               std::move(ports), router);
+  PipeLink link(out);
+  shard.stack().use_nic(link);
   auto service = EchoService::start(shard.runtime(), options_.service);
   CHECK(service);
   uint64_t busy = 0;
@@ -61,6 +93,7 @@ void HostCore::run(FramePipe& in, FramePipe& out) {
     wait_for_frames(port);
     const uint64_t began = cycles();
     shard.turn(monotonic_now());
+    out.flush();
     busy += cycles() - began;
     busy_.store(busy, std::memory_order_relaxed);
     turns_.store(shard.counters().turns, std::memory_order_relaxed);

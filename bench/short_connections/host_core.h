@@ -30,6 +30,9 @@ class OneHop final : public port::Router {
   port::Path path_;
 };
 
+/// Keys of both cores, the same at each run.
+host::Secrets shared_secrets();
+
 class HostCore {
  public:
   struct Options {

@@ -20,6 +20,7 @@
 #include "bench/short_connections/host_core.h"
 #include "bench/short_connections/nic_core.h"
 #include "bench/short_connections/thread.h"
+#include "nic/channel/channel.h"
 
 namespace fairlead::bench {
 namespace {
@@ -35,6 +36,8 @@ struct Arguments {
   uint32_t per_connection = 1;
   bool client_closes = false;
   bool separate_acks = false;
+  bool setup = false;
+  bool teardown = false;
   uint32_t ring = 1024;
   double warm_up = 0.5;
   double seconds = 2;
@@ -53,6 +56,8 @@ HostCore::Options host_options(const Arguments& arguments) {
   options.service.endpoint = kServer;
   // All clients come at once at the start.
   options.service.listen.backlog = options.service.listen.syn_queue = 2 * arguments.clients;
+  options.service.listen.setup_offload = arguments.setup;
+  options.service.listen.socket.teardown_offload = arguments.teardown;
   if (arguments.per_connection > 0 && !arguments.client_closes) {
     options.service.bytes = size_t{arguments.message} * arguments.per_connection;
   }
@@ -68,7 +73,8 @@ NicCore::Options nic_options(const Arguments& arguments) {
                       .message = arguments.message,
                       .per_connection = arguments.per_connection,
                       .client_closes = arguments.client_closes,
-                      .separate_acks = arguments.separate_acks}};
+                      .separate_acks = arguments.separate_acks},
+          .path = host_options(arguments).path};
 }
 
 void sleep_for(double seconds) {
@@ -120,8 +126,9 @@ std::string errors(const ClientCounters& counters) {
 
 int run(const Arguments& arguments) {
   const uint32_t largest = kHeaders + arguments.message;
-  FramePipe to_host(arguments.ring, ClientGenerator::kMaxFrame);
-  FramePipe from_host(arguments.ring, std::max<size_t>(ClientGenerator::kMaxFrame, largest));
+  FramePipe to_host(arguments.ring, ClientGenerator::kMaxFrame + nic::kMaxChannelOverhead);
+  FramePipe from_host(arguments.ring, std::max<size_t>(ClientGenerator::kMaxFrame, largest) +
+                                          nic::kMaxChannelOverhead);
   HostCore host(host_options(arguments), to_host, from_host);
   NicCore nic(nic_options(arguments), to_host, from_host);
   sleep_for(arguments.warm_up);
@@ -168,6 +175,8 @@ int main(int argc, char** argv) {
   app.add_flag("--client-closes", arguments.client_closes, "the client closes first");
   app.add_flag("--separate-acks", arguments.separate_acks,
                "clients acknowledge before they send, as a kernel's do");
+  app.add_flag("--setup", arguments.setup, "the NIC does handshakes");
+  app.add_flag("--teardown", arguments.teardown, "the NIC closes connections");
   app.add_option("--ring", arguments.ring, "frames under way, each direction; a power of two")
       ->capture_default_str()
       ->check(fairlead::bench::power_of_two);

@@ -3,29 +3,31 @@
 #include <array>
 #include <span>
 
+#include "bench/short_connections/nic_stack.h"
 #include "bench/short_connections/thread.h"
 
 namespace fairlead::bench {
 namespace {
 
-void take_frames(FramePipe& from_host, ClientGenerator& clients) {
+void take_frames(FramePipe& from_host, NicStack& nic, Time now) {
   std::array<Frame*, FramePipe::kBurst> frames;
   const size_t count = from_host.receive(frames);
-  for (Frame* frame : std::span(frames).first(count)) clients.on_frame(frame->bytes());
+  for (Frame* frame : std::span(frames).first(count)) nic.from_host(*frame, now);
   from_host.give_back(std::span(frames).first(count));
 }
 
 /// As many as the host has room for, a burst at most: what it sends must not wait for long.
-void send_frames(FramePipe& to_host, ClientGenerator& clients) {
+void send_frames(FramePipe& to_host, ClientGenerator& clients, NicStack& nic, Time now) {
   for (size_t i = 0; i < FramePipe::kBurst; ++i) {
     Frame* const frame = to_host.take();
     if (frame == nullptr) break;
-    const size_t size = clients.next_frame({frame->room(), to_host.frame_bytes()});
-    if (size == 0) {
-      to_host.untake(frame);
-      break;
-    }
+    const size_t size = clients.next_frame({frame->room(), ClientGenerator::kMaxFrame});
     frame->size = static_cast<uint32_t>(size);
+    if (size == 0 || !nic.from_client(*frame, to_host.frame_bytes(), now)) {
+      to_host.untake(frame);
+      if (size == 0) break;
+      continue;
+    }
     frame->gso_size = 0;
     frame->checksum = port::ChecksumState::kVerified;
     to_host.put(frame);
@@ -52,10 +54,13 @@ void NicCore::stop() {
 void NicCore::run(FramePipe& to_host, FramePipe& from_host) {
   settle_thread(options_.processor, "nic");
   ClientGenerator clients(options_.clients, monotonic_now());
+  NicStack nic(options_.path, clients, monotonic_now());
   while (!stopping_.load(std::memory_order_relaxed)) {
-    clients.on_timer(monotonic_now());
-    take_frames(from_host, clients);
-    send_frames(to_host, clients);
+    const Time now = monotonic_now();
+    clients.on_timer(now);
+    take_frames(from_host, nic, now);
+    nic.turn(now);
+    send_frames(to_host, clients, nic, now);
     transactions_.store(clients.counters().transactions, std::memory_order_relaxed);
     connections_.store(clients.counters().connections, std::memory_order_relaxed);
   }

@@ -1,5 +1,5 @@
-// NicCore: the other side of the measurement, the NIC and behind it the clients, on a thread of its
-// own.
+// NicCore: the other side of the measurement, the NIC with its NIC stack and behind it the clients,
+// on a thread of its own.
 //
 //     ClientGenerator ── wire ── NIC ══ pipes ══ HostCore
 #pragma once
@@ -10,6 +10,7 @@
 
 #include "bench/short_connections/client_generator.h"
 #include "bench/short_connections/frame_pipe.h"
+#include "port/path.h"
 
 namespace fairlead::bench {
 
@@ -18,6 +19,7 @@ class NicCore {
   struct Options {
     int processor = 1;
     ClientOptions clients;
+    port::Path path;  // the host's
   };
   /// Since the start.
   struct Reading {

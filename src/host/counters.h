@@ -44,6 +44,7 @@ namespace fairlead::host {
   X(connections_refused)                                                              \
   X(connections_superseded) /* their peer has opened anew, and proved it */           \
   X(teardowns_kept)         /* closed by the host: the NIC stack has many to close */ \
+  X(drop_bad_message)       /* of a NIC stack elsewhere */                            \
   X(drop_forged_handshake)                                                            \
   X(drop_syn_queue_full)                                                              \
   X(drop_accept_queue_full)                                                           \

@@ -121,7 +121,7 @@ void Stack::close(Listener* listener) {
     c->abort();  // its end takes it off the listener, and nobody owns it
   }
   listener_index_.erase(*listener);
-  setup_.remove_listener(listener->endpoint_);
+  unregister_setup(*listener);
   if (IntrusiveList<Listener, EventTag>::is_linked(*listener)) listener_events_.erase(*listener);
   std::erase_if(listeners_, [&](const auto& l) { return l.get() == listener; });
 }

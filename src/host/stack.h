@@ -40,6 +40,7 @@
 #include "host/resources.h"
 #include "host/splicing.h"
 #include "host/time_wait.h"
+#include "nic/channel/nic_link.h"
 #include "nic/setup/setup.h"
 #include "nic/splice/splice_table.h"
 #include "nic/teardown/teardown.h"
@@ -136,6 +137,9 @@ class Stack {
   /// Handshakes with listeners that leave them to the NIC stack.
   nic::SetupOffload& setup() { return setup_; }
   const nic::SetupOffload& setup() const { return setup_; }
+  /// The NIC stack is behind this link, which outlives the stack, not here; before listen(). Both
+  /// need the same setup secrets. What comes in may be its messages, in frames that are ours alone.
+  void use_nic(nic::NicLink& link) { nic_ = &link; }
   /// Connections that the NIC stack closes.
   const nic::Teardown& teardown() const { return teardown_; }
 
@@ -246,12 +250,14 @@ class Stack {
 
   // stack_offload.cc
   void register_setup(const Listener& listener);
+  void unregister_setup(const Listener& listener);
   /// after_another: TIME-WAIT has just given way to it.
   bool may_answer_by_cookie(const Listener& listener, const Segment& segment,
                             bool after_another) const;
   bool answer_by_cookie(const port::RxPacket& packet, Time now);
   /// True when the segment was dealt with.
   bool on_setup_answer(Segment& segment, const port::RxPacket& packet, Time now);
+  void on_channel_message(const port::RxPacket& message, Time now);
   bool open_confirmed(const nic::NewConnection& made, Listener& listener, Segment& segment,
                       Time now);
   void supersede(Connection& connection);
@@ -294,6 +300,7 @@ class Stack {
   std::vector<port::TcpPacketSpec> replies_;    // to packets: at most kMaxReplies
   std::vector<port::TcpPacketSpec> farewells_;  // RSTs of ours, two for a connection or splice
 
+  nic::NicLink* nic_ = nullptr;
   nic::SetupOffload setup_;
   nic::Teardown teardown_;
   nic::SpliceTable splices_;

@@ -38,13 +38,17 @@ Glance glance_of(const wire::TcpHeader& tcp, const IpAddress& local, const IpAdd
 std::optional<Glance> glance_at(ByteSpan frame) {
   if (frame.size() < sizeof(wire::EthernetHeader) + sizeof(wire::Ipv4Header)) return std::nullopt;
   const auto& ethernet = *reinterpret_cast<const wire::EthernetHeader*>(frame.data());
-  if (ethernet.type.value() == wire::ether_type::kIpv4) {
+  uint16_t type = ethernet.type.value();
+  if (type == nic::channel_type::kNewConnection) {  // has the packet that made it
+    type = frame[sizeof ethernet] >> 4 == 4 ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6;
+  }
+  if (type == wire::ether_type::kIpv4) {
     const auto& ip = *reinterpret_cast<const wire::Ipv4Header*>(&ethernet + 1);
     const wire::TcpHeader* const tcp = tcp_behind(ip, frame);
     if (tcp == nullptr || ip.version_ihl != 0x45) return std::nullopt;
     return glance_of(*tcp, IpAddress::v4(ip.destination.value()), IpAddress::v4(ip.source.value()));
   }
-  if (ethernet.type.value() == wire::ether_type::kIpv6) {
+  if (type == wire::ether_type::kIpv6) {
     const auto& ip = *reinterpret_cast<const wire::Ipv6Header*>(&ethernet + 1);
     const wire::TcpHeader* const tcp = tcp_behind(ip, frame);
     if (tcp == nullptr) return std::nullopt;

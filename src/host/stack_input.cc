@@ -17,6 +17,9 @@ bool answers_cookie(const Segment& segment) {
 
 void Stack::on_packet(const port::RxPacket& packet, Time now) {
   now_ = std::max(now_, now);
+  if (nic_ != nullptr && nic::is_channel_message(packet.frame)) {
+    return on_channel_message(packet, now_);
+  }
   if (!splices_.empty() && on_splice_packet(packet)) return;
   Segment segment;
   ByteSpan icmp;

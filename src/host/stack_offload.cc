@@ -18,7 +18,7 @@ constexpr size_t kMaxHandoverSpans = 64;
 
 // The same on all interfaces: what the smallest takes.
 void Stack::register_setup(const Listener& listener) {
-  if (!listener.options_.setup_offload) return setup_.remove_listener(listener.endpoint_);
+  if (!listener.options_.setup_offload) return unregister_setup(listener);
   uint16_t mss = listener.mss_max_ == 0 ? UINT16_MAX : listener.mss_max_;
   for (const port::PortInfo& port : ports_) {
     mss = std::min(mss, port::mss_for(port.mtu, listener.endpoint_.address));
@@ -30,8 +30,14 @@ void Stack::register_setup(const Listener& listener) {
       .window_scale = window_shift_for(socket),
       .flags = static_cast<uint8_t>(socket.ecn ? FL_SETUP_ECN : 0),
       .reserved = 0};
+  if (nic_ != nullptr) nic_->listen({.endpoint = listener.endpoint_, .listener = entry});
   // As many as there may be listeners.
   CHECK(setup_.set_listener(listener.endpoint_, entry).has_value());
+}
+
+void Stack::unregister_setup(const Listener& listener) {
+  if (nic_ != nullptr) nic_->listen({.endpoint = listener.endpoint_, .listener = {}});
+  setup_.remove_listener(listener.endpoint_);
 }
 
 // Where there would be no room for the connection, its SYN is dropped as ever.
@@ -66,6 +72,27 @@ bool Stack::on_setup_answer(Segment& segment, const port::RxPacket& packet, Time
   }
   ++resources_.counters.drop_forged_handshake;
   return true;
+}
+
+void Stack::on_channel_message(const port::RxPacket& message, Time now) {
+  const auto bytes = const_cast<uint8_t*>(message.frame.data());
+  Result<nic::ChannelMessage> decoded = nic::decode({bytes, message.frame.size()});
+  const auto* made = decoded ? std::get_if<nic::NewConnectionMessage>(&*decoded) : nullptr;
+  if (made == nullptr) {
+    ++resources_.counters.drop_bad_message;
+    return;
+  }
+  port::RxPacket packet = made->packet;
+  packet.checksum = message.checksum;
+  packet.port_index = message.port_index;
+  Segment segment;
+  ByteSpan icmp;
+  if (parse_frame(packet, segment, icmp, resources_.counters) != FrameKind::kTcp) return;
+  Listener* listener = find_listener(segment.tuple.local);
+  const bool is_new = listener != nullptr && segment.tuple == made->connection.tuple &&
+                      index_.find(segment.tuple) == nullptr && !setup_.is_made(made->connection);
+  if (is_new && open_confirmed(made->connection, *listener, segment, now)) return;
+  on_tcp(segment, packet, now);
 }
 
 bool Stack::open_confirmed(const nic::NewConnection& made, Listener& listener, Segment& segment,
@@ -155,7 +182,9 @@ bool Stack::hand_over(Connection& c) {
   if (c.timestamps_) {
     handover.timestamps = wire::Timestamps{.value = c.timestamp(now_), .echo = c.ts_recent_};
   }
-  if (!teardown_.take(handover, now_)) return false;
+  const bool taken =
+      nic_ != nullptr ? nic_->take(handover) : teardown_.take(handover, now_).has_value();
+  if (!taken) return false;
   c.observer_ = nullptr;
   c.owned_ = false;
   c.end(Errc::kOk);

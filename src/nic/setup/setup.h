@@ -89,6 +89,10 @@ class SetupOffload {
   /// Any bytes are allowed. Fills `answer`, which is clear, with FL_SETUP_ANSWERED: a whole frame,
   /// checksums complete.
   SetupOutcome on_packet(const port::RxPacket& packet, Time now, port::TxPacket& answer);
+  /// It has been made already.
+  bool is_made(const NewConnection& connection) const {
+    return replays_.contains(connection.proof);
+  }
   /// The host has made the connection: its proof is worth nothing from now on.
   void made_connection(const NewConnection& connection, Time now);
 
