@@ -71,7 +71,7 @@ struct StackConfig {
   size_t max_teardown_bytes = size_t{64} << 20;
   Duration teardown_time_wait = seconds(60);  // connections whose options want another are not
                                               // handed over
-  size_t max_listeners = 4096;         // listen(): ENOBUFS
+  size_t max_listeners = 4096;                // listen(): ENOBUFS
   size_t max_setup_replays = 1 << 18;  // handshakes remembered after they made a connection; at the
                                        // bound copies of their ACKs might make another (counted)
   uint16_t local_port_first = 61000;   // our outgoing connections (RFC 6056), host order
