@@ -74,7 +74,7 @@ class Shard {
  private:
   static constexpr size_t kReceiveBurst = 64;
   static constexpr unsigned kMaxTurnsWithoutTimers = 16;  // of some 10 us each, under full load
-  static constexpr unsigned kMaxTurnsWithoutPoll = 256;   // what is watched must not starve
+  static constexpr unsigned kMaxTurnsWithoutPoll = 64;    // what is watched must not starve
   static constexpr int kCloseTries = 20'000;              // of kBusyRetry each, when a port is busy
   static constexpr Duration kBusyRetry = microseconds(50);
 

@@ -16,8 +16,8 @@
 namespace fairlead::nic {
 namespace {
 
-/// As `ring` of splice.bpf.c, bytes: some 600 events.
-constexpr uint32_t kRingSize = 64 * 1024;
+/// Bytes: some 10,000 events, more than end between two turns of a busy shard's poll().
+constexpr uint32_t kRingSize = 1 << 20;
 
 struct Need {
   bpf_func_id helper;
