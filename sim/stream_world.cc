@@ -27,6 +27,7 @@ class Peer final : public host::Observer {
     uint64_t expect;
     bool close_early;    // FIN after the last byte, else only after the peer's FIN
     bool release_early;  // once all is written and read, whatever is unacknowledged
+    bool shut_before;    // likewise: FIN first
     Duration read_lag;   // pause between reads
   };
 
@@ -45,6 +46,7 @@ class Peer final : public host::Observer {
     host::Connection& c = *connection_;
     read(c);
     write(c);
+    if (plan_.release_early && complete() && plan_.shut_before) c.shutdown_write();
     if (plan_.release_early && complete() && c.is_established() && failure_.empty()) {
       error_ = c.error();
       host_.stack().release(connection_);
@@ -290,6 +292,7 @@ class World {
             .expect = client ? options_.download : options_.upload,
             .close_early = early,
             .release_early = options_.nic_stack && key % 3 != 0,
+            .shut_before = key % 7 < 3,
             .read_lag = lag_ ? Duration(milliseconds(3)) : Duration{}};
   }
   void open() {

@@ -92,6 +92,24 @@ TEST(TcpTeardownOffload, AnswersAPeerThatHadClosedFirst) {
   EXPECT_EQ(peer.stack().teardown().size(), 0u);
 }
 
+TEST(TcpTeardownOffload, TakesOverAFinThatWasSent) {
+  for (bool peer_closed : {false, true}) {
+    ScriptedPeer peer(offloaded());
+    peer.establish_passive();
+    if (peer_closed) peer.deliver(seg().seq(1).ack(1).fin());
+    peer.shutdown();
+    const uint32_t ack = peer_closed ? 2 : 1;
+    peer.ignore_sent();
+    peer.release();
+    expect_handed_over(peer);
+    EXPECT_EQ(state(peer), peer_closed ? TeardownState::kLastAck : TeardownState::kFinWait1);
+    peer.expect_nothing();
+    peer.expect_after(milliseconds(200), seg().seq(1).ack(ack).fin());
+    peer.deliver(seg().seq(ack).ack(2));
+    EXPECT_EQ(state(peer), peer_closed ? std::nullopt : std::optional(TeardownState::kFinWait2));
+  }
+}
+
 TEST(TcpTeardownOffload, TimestampsDoNotGoBackAndStayEven) {
   ScriptedPeer::Options options = offloaded();
   options.socket.nodelay = true;

@@ -149,9 +149,11 @@ bool Stack::allows_teardown() {
 
 bool Stack::may_hand_over(const Connection& c) const {
   const bool open = c.state_ == State::kEstablished || c.state_ == State::kCloseWait;
-  return c.options_->teardown_offload && open && !c.splicing_ && !c.follows_timestamps_ &&
-         c.options_->time_wait == config_.teardown_time_wait && c.receiver_.readable() == 0 &&
-         c.receiver_.in_order() && c.sender_.in_order();
+  // A FIN of ours that is not acknowledged makes no difference.
+  const bool closing = c.state_ == State::kFinWait1 || c.state_ == State::kLastAck;
+  return c.options_->teardown_offload && (open || closing) && !c.splicing_ &&
+         !c.follows_timestamps_ && c.options_->time_wait == config_.teardown_time_wait &&
+         c.receiver_.readable() == 0 && c.receiver_.in_order() && c.sender_.in_order();
 }
 
 bool Stack::hand_over(Connection& c) {
@@ -168,7 +170,7 @@ bool Stack::hand_over(Connection& c) {
                          .local_mac = c.path_->path.local_mac,
                          .next_hop = c.path_->path.next_hop,
                          .port_index = c.path_->path.port_index,
-                         .peer_closed = c.state_ == State::kCloseWait,
+                         .peer_closed = c.receiver_.fin_received(),
                          .mss = c.mss_,
                          .window = c.receiver_.advertise(c.mss_, false),
                          .receive_window = c.receiver_.window(),

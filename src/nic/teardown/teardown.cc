@@ -79,7 +79,7 @@ std::optional<TeardownRefusal> Teardown::refusal(const Handover& h, uint64_t byt
   if (bytes > h.send_window) return TeardownRefusal::kWindow;
   const SeqNum fin = h.snd_una + static_cast<uint32_t>(bytes);
   if (h.mss == 0 || h.rto <= Duration::zero() || bytes >= kMaxWindow ||
-      h.receive_window > kMaxWindow || h.snd_nxt.before(h.snd_una) || h.snd_nxt.after(fin)) {
+      h.receive_window > kMaxWindow || h.snd_nxt.before(h.snd_una) || h.snd_nxt.after(fin + 1)) {
     return TeardownRefusal::kInvalid;
   }
   if (index_.find(h.tuple) != nullptr) return TeardownRefusal::kInUse;

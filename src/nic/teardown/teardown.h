@@ -51,8 +51,9 @@
 
 namespace fairlead::nic {
 
-/// A connection whose application has closed it: ESTABLISHED or CLOSE-WAIT, its handshake complete,
-/// nothing received that is unread, no blocking close.
+/// A connection whose application has closed it: ESTABLISHED or CLOSE-WAIT, or one state further
+/// when its FIN is queued or sent and not acknowledged; its handshake complete, nothing received
+/// that is unread, no blocking close.
 struct Handover {
   FourTuple tuple;
   MacAddress local_mac;
@@ -65,7 +66,7 @@ struct Handover {
   uint32_t send_window = 0;     // bytes from snd_una on that receiver and congestion control take
   Duration rto{};               // current
   SeqNum snd_una;               // where `data` begins
-  SeqNum snd_nxt;               // what lies before is on its way
+  SeqNum snd_nxt;               // what lies before is on its way, the FIN perhaps included
   SeqNum rcv_nxt;
   /// Agreed on: what our clock (1 ms, fl_timestamp_sent()) shows now, and the latest value to echo.
   std::optional<wire::Timestamps> timestamps;

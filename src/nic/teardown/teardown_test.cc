@@ -51,6 +51,18 @@ TEST_F(Teardowns, WhatIsOnItsWayAlreadyIsNotSentAgainButKept) {
   EXPECT_EQ(out[0].size, kMss);
 }
 
+TEST_F(Teardowns, AFinThatIsOnItsWayAlreadyIsRepeatedWhenItIsLost) {
+  Handover h = handover();
+  h.snd_nxt = kUna + 1;
+  ASSERT_TRUE(take(h, 0).has_value());
+  EXPECT_TRUE(sent().empty());
+  pass(kRto + milliseconds(1));
+  const std::vector<Sent> out = sent();
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].flags, kFin | kAck);
+  EXPECT_EQ(out[0].seq, kUna);
+}
+
 TEST_F(Teardowns, WithoutDataTheFinGoesAlone) {
   ASSERT_TRUE(take(handover(), 0).has_value());
   EXPECT_EQ(teardown_->held_bytes(), 0u);
@@ -462,7 +474,7 @@ TEST_F(Teardowns, AHandOverThatContradictsItselfIsRefused) {
   EXPECT_TRUE(refuses([](Handover& h) { h.mss = 0; }));
   EXPECT_TRUE(refuses([](Handover& h) { h.rto = {}; }));
   EXPECT_TRUE(refuses([](Handover& h) { h.snd_nxt = kUna - 1; }));
-  EXPECT_TRUE(refuses([](Handover& h) { h.snd_nxt = kUna + kBytes + 1; }));
+  EXPECT_TRUE(refuses([](Handover& h) { h.snd_nxt = kUna + kBytes + 2; }));
   EXPECT_TRUE(refuses([](Handover& h) { h.receive_window = 0x8000'0000; }));
   EXPECT_EQ(teardown_->counters().refused_invalid, 5u);
   expect_empty();
