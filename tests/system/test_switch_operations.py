@@ -229,7 +229,7 @@ def test_metrics_are_served_for_prometheus(web_lab, start_switch):
     samples = {}
     for line in text.splitlines():
         if not line.startswith("#"):
-            sample = re.fullmatch(r"([a-z_:]+(?:\{.*\})?) (\S+)", line)
+            sample = re.fullmatch(r"([a-z0-9_:]+(?:\{.*\})?) (\S+)", line)
             assert sample, f"{line!r} is no sample"
             samples[sample[1]] = float(sample[2])
     assert samples["fairlead_switch_requests_total"] == 6
