@@ -1,7 +1,9 @@
 """Captures on an interface of the lab (tcpdump), and what tshark makes of them."""
 
+import collections
 import re
 import signal
+import time
 from pathlib import Path
 
 from harness.lab import Lab
@@ -23,6 +25,7 @@ class Capture:
 
     def stop(self) -> int:
         """Number of packets captured. None may have been lost."""
+        time.sleep(1.2)  # the kernel hands packets over when a block is full, or a second old
         self.process.stop(signal.SIGINT)
         lost = int(re.search(r"^(\d+) packets? dropped by kernel", self.process.output, re.M)[1])
         assert lost == 0, f"the capture lost {lost} packets"
@@ -43,6 +46,17 @@ def tshark(file: Path, *options: str) -> str:
     decode = ["-d", "tcp.port==9,echo"]
     settings = [word for name, value in preferences.items() for word in ("-o", f"{name}:{value}")]
     return run(["tshark", "-n", "-r", file, *decode, *settings, *options], timeout=300).stdout
+
+
+def closed_otherwise(file: Path) -> list[frozenset[str]]:
+    """The pairs of ports between which not both ends have sent FIN, or one has sent RST."""
+    seen = collections.defaultdict(set)
+    for line in tshark(file, "-Y", "tcp", "-T", "fields", "-e", "tcp.srcport", "-e", "tcp.dstport",
+                       "-e", "tcp.flags.fin", "-e", "tcp.flags.reset").splitlines():
+        source, destination, fin, reset = line.split()
+        seen[frozenset((source, destination))] |= (
+            ({source} if fin == "1" else set()) | ({"RST"} if reset == "1" else set()))
+    return [ports for ports, ends in seen.items() if ends != ports]
 
 
 def expert_messages(file: Path) -> dict[tuple[str, str], int]:
