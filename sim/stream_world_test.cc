@@ -13,6 +13,45 @@ uint64_t from_environment(const char* name, uint64_t otherwise) {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
+/// Of many worlds, summed up.
+struct Totals {
+  uint64_t worlds = 0;
+  uint64_t errors = 0;  // connections that ended with a named error
+  uint64_t bytes = 0;
+  uint64_t ack_holds_ended = 0;
+  uint64_t spliced = 0;
+  uint64_t splices_idle = 0;
+  uint64_t confirmed = 0;
+  uint64_t torn_down = 0;
+};
+
+/// One world a seed, with what `shape` makes of its options. Stops at the first failure.
+template <typename Shape>
+void run_seeds(const Shape& shape, Totals& sum) {
+  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
+  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    WorldOptions o;
+    o.seed = seed;
+    shape(o);
+    const WorldResult r = run_world(o);
+    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+    ++sum.worlds;
+    sum.errors += static_cast<uint64_t>(r.errors);
+    sum.bytes += r.bytes;
+    sum.ack_holds_ended += r.server.ack_holds_ended;
+    sum.spliced += r.spliced;
+    sum.splices_idle += r.splices_idle;
+    sum.confirmed += r.confirmed;
+    sum.torn_down += r.torn_down;
+  }
+}
+
+/// Named errors should be rare: in one of so many worlds, and two more.
+void expect_few_errors(const Totals& sum, uint64_t one_in) {
+  EXPECT_LE(sum.errors, sum.worlds / one_in + 2) << "named errors should be rare";
+}
+
 TEST(StreamWorld, ACleanLinkCarriesBothStreams) {
   for (bool offload : {false, true}) {
     for (bool ipv6 : {false, true}) {
@@ -56,55 +95,26 @@ TEST(StreamWorld, WhateverIsOfferedACleanLinkCarriesBothStreams) {
 }
 
 TEST(StreamWorld, AdverseLinksDeliverTheExactStreamOrANamedError) {
-  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
-  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
-  uint64_t errors = 0, bytes = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
-    WorldOptions o;
-    o.seed = seed;
-    WorldResult r = run_world(o);
-    errors += static_cast<uint64_t>(r.errors);
-    bytes += r.bytes;
-    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
-  }
-  RecordProperty("errors", static_cast<int>(errors));
-  RecordProperty("megabytes", static_cast<int>(bytes >> 20));
-  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
+  Totals sum;
+  run_seeds([](WorldOptions&) {}, sum);
+  RecordProperty("errors", static_cast<int>(sum.errors));
+  RecordProperty("megabytes", static_cast<int>(sum.bytes >> 20));
+  expect_few_errors(sum, 20);
 }
 
 TEST(StreamWorld, ARelayForwardsBothStreamsExactly) {
-  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
-  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
-  uint64_t errors = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
-    WorldOptions o;
-    o.seed = seed;
-    o.relay = true;
-    WorldResult r = run_world(o);
-    errors += static_cast<uint64_t>(r.errors);
-    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
-  }
-  EXPECT_LE(errors, (last - first + 1) / 10 + 2) << "named errors should be rare";
+  Totals sum;
+  run_seeds([](WorldOptions& o) { o.relay = true; }, sum);
+  expect_few_errors(sum, 10);
 }
 
 TEST(StreamWorld, SplicingAtAnyMomentLeavesBothStreamsExact) {
-  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
-  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
-  uint64_t errors = 0, spliced = 0, idle = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
-    WorldOptions o;
-    o.seed = seed;
-    o.relay = o.splice = true;
-    WorldResult r = run_world(o);
-    errors += static_cast<uint64_t>(r.errors);
-    spliced += r.spliced;
-    idle += r.splices_idle;
-    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
-  }
-  RecordProperty("spliced", static_cast<int>(spliced));
-  EXPECT_LE(errors, (last - first + 1) / 10 + 2) << "named errors should be rare";
-  EXPECT_LE(idle, spliced / 100) << "the end of nearly every splice should be seen";
-  EXPECT_GE(spliced, (last - first + 1) / 2) << "most pairs should have become one";
+  Totals sum;
+  run_seeds([](WorldOptions& o) { o.relay = o.splice = true; }, sum);
+  RecordProperty("spliced", static_cast<int>(sum.spliced));
+  expect_few_errors(sum, 10);
+  EXPECT_LE(sum.splices_idle, sum.spliced / 100) << "the end of nearly every splice is seen";
+  EXPECT_GE(sum.spliced, sum.worlds / 2) << "most pairs should have become one";
 }
 
 TEST(StreamWorld, WhateverIsOfferedSplicesLeaveBothStreamsExact) {
@@ -133,60 +143,34 @@ TEST(StreamWorld, WhateverIsOfferedSplicesLeaveBothStreamsExact) {
 }
 
 TEST(StreamWorld, WhateverIsOfferedAdverseLinksDeliverTheExactStreamOrANamedError) {
-  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
-  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
-  uint64_t errors = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
-    Rng rng(seed);
-    WorldOptions o;
-    o.seed = seed;
-    o.offer = {.timestamps = rng.chance(0.5),
-               .sack = rng.chance(0.5),
-               .ecn = rng.chance(0.5),
-               .window_shift = kShifts[rng.below(std::size(kShifts))],
-               .mss_max = static_cast<uint16_t>(500 + rng.below(1500)),
-               .isn = SeqNum(static_cast<uint32_t>(rng.next()))};
-    WorldResult r = run_world(o);
-    errors += static_cast<uint64_t>(r.errors);
-    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
-  }
-  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
+  Totals sum;
+  run_seeds(
+      [](WorldOptions& o) {
+        Rng rng(o.seed);
+        o.offer = {.timestamps = rng.chance(0.5),
+                   .sack = rng.chance(0.5),
+                   .ecn = rng.chance(0.5),
+                   .window_shift = kShifts[rng.below(std::size(kShifts))],
+                   .mss_max = static_cast<uint16_t>(500 + rng.below(1500)),
+                   .isn = SeqNum(static_cast<uint32_t>(rng.next()))};
+      },
+      sum);
+  expect_few_errors(sum, 20);
 }
 
 TEST(StreamWorld, AServerThatHoldsBackItsFirstAcksGetsTheExactStreamAndAnswers) {
-  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
-  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
-  uint64_t errors = 0, ended = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
-    WorldOptions o;
-    o.seed = seed;
-    o.hold_first_acks = true;
-    WorldResult r = run_world(o);
-    errors += static_cast<uint64_t>(r.errors);
-    ended += r.server.ack_holds_ended;
-    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
-  }
-  EXPECT_GE(ended, last - first + 1) << "connections should have begun so, one to three a seed";
-  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
+  Totals sum;
+  run_seeds([](WorldOptions& o) { o.hold_first_acks = true; }, sum);
+  EXPECT_GE(sum.ack_holds_ended, sum.worlds) << "connections should have begun so";
+  expect_few_errors(sum, 20);
 }
 
 TEST(StreamWorld, WithTheNicStackAtBothEndsOfConnectionsStreamsAreExact) {
-  uint64_t first = 1, last = from_environment("FAIRLEAD_SEEDS", 300);
-  if (uint64_t one = from_environment("FAIRLEAD_SEED", 0)) first = last = one;
-  uint64_t errors = 0, confirmed = 0, torn_down = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
-    WorldOptions o;
-    o.seed = seed;
-    o.nic_stack = true;
-    WorldResult r = run_world(o);
-    errors += static_cast<uint64_t>(r.errors);
-    confirmed += r.confirmed;
-    torn_down += r.torn_down;
-    ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
-  }
-  EXPECT_GE(confirmed, last - first + 1) << "one to three a seed";
-  EXPECT_GE(torn_down, (last - first + 1) / 2);
-  EXPECT_LE(errors, (last - first + 1) / 20 + 2) << "named errors should be rare";
+  Totals sum;
+  run_seeds([](WorldOptions& o) { o.nic_stack = true; }, sum);
+  EXPECT_GE(sum.confirmed, sum.worlds) << "one to three connections a world";
+  EXPECT_GE(sum.torn_down, sum.worlds / 2);
+  expect_few_errors(sum, 20);
 }
 
 TEST(StreamWorld, TwoRunsOfOneSeedAreIdentical) {

@@ -133,8 +133,7 @@ class Aggregate : public ListHook<Aggregate> {
   std::array<SegmentFields, kMaxHeld> held_;       // in sequence
 };
 
-// ---- for every packet
-// ------------------------------------------------------------------------------
+// ---- for every packet ----
 
 inline bool Aggregate::has_place(const SegmentFields& fields) const {
   const uint32_t offset = offset_of(fields.seq);
