@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "host/segment.h"
+#include "host/teardown_segment.h"
 
 namespace fairlead::bench {
 namespace {
@@ -47,17 +47,8 @@ bool NicStack::closes(ByteSpan frame, Time now) {
   ByteSpan icmp;
   const port::RxPacket packet{.frame = frame, .checksum = port::ChecksumState::kVerified};
   if (host::parse_frame(packet, segment, icmp, counters) != host::FrameKind::kTcp) return false;
-  return teardown_
-             .on_segment({.tuple = segment.tuple,
-                          .seq = segment.seq,
-                          .ack = segment.ack,
-                          .window = segment.window,
-                          .flags = segment.flags,
-                          .payload = static_cast<uint32_t>(segment.payload.size()),
-                          .timestamps = segment.options.timestamps,
-                          .to_listener = segment.syn()},
-                         now)
-             .outcome == nic::Teardown::Outcome::kTaken;
+  const auto verdict = teardown_.on_segment(host::teardown_segment(segment, segment.syn()), now);
+  return verdict.outcome == nic::Teardown::Outcome::kTaken;
 }
 
 bool NicStack::from_client(Frame& frame, size_t room, Time now) {

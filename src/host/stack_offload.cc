@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "host/stack.h"
+#include "host/teardown_segment.h"
 
 namespace fairlead::host {
 namespace {
@@ -196,16 +197,8 @@ bool Stack::hand_over(Connection& c) {
 
 nic::Teardown::Verdict Stack::on_teardown_segment(const Segment& segment, Time now) {
   const bool opens = segment.syn() && !segment.ack_flag() && !segment.rst();
-  return teardown_.on_segment(
-      {.tuple = segment.tuple,
-       .seq = segment.seq,
-       .ack = segment.ack,
-       .window = segment.window,
-       .flags = segment.flags,
-       .payload = static_cast<uint32_t>(segment.payload.size()),
-       .timestamps = segment.options.timestamps,
-       .to_listener = opens && find_listener(segment.tuple.local) != nullptr},
-      now);
+  const bool to_listener = opens && find_listener(segment.tuple.local) != nullptr;
+  return teardown_.on_segment(teardown_segment(segment, to_listener), now);
 }
 
 }  // namespace fairlead::host
