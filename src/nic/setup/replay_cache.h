@@ -20,21 +20,22 @@ namespace fairlead::nic {
 
 class ReplayCache {
  public:
-  /// Rounded up to a power of two, at least a bucket; 8 bytes each.
+  /// Rounded up to a power of two, at least a bucket; 8 bytes each, from the first insert() on.
   explicit ReplayCache(size_t entries)
-      : buckets_(std::bit_ceil(std::max(entries, kBucket)) / kBucket) {}
+      : count_(std::bit_ceil(std::max(entries, kBucket)) / kBucket) {}
 
   /// `hash`: a cookie's, all 64 bits.
   bool contains(uint64_t hash) const {
-    const Bucket& bucket = bucket_of(hash);
-    return std::ranges::any_of(bucket.entries, [&](uint64_t entry) {
+    if (buckets_.empty()) return false;
+    return std::ranges::any_of(buckets_[bucket_of(hash)].entries, [&](uint64_t entry) {
       return entry != 0 && (entry & kHashMask) == (hash & kHashMask);
     });
   }
 
   /// At a time in FL_COOKIE_UNITs. False: forgot one whose cookie is still valid.
   bool insert(uint64_t hash, uint32_t units) {
-    auto& entries = const_cast<Bucket&>(bucket_of(hash)).entries;
+    if (buckets_.empty()) buckets_.resize(count_);
+    auto& entries = buckets_[bucket_of(hash)].entries;
     const uint64_t oldest = entries.back();
     std::shift_right(entries.begin(), entries.end(), 1);
     entries.front() = (hash & kHashMask) | kUsed | (units & kTimeMask);
@@ -52,10 +53,9 @@ class ReplayCache {
     std::array<uint64_t, kBucket> entries{};  // the youngest first
   };
 
-  const Bucket& bucket_of(uint64_t hash) const {
-    return buckets_[(hash >> 32) & (buckets_.size() - 1)];
-  }
+  size_t bucket_of(uint64_t hash) const { return (hash >> 32) & (count_ - 1); }
 
+  size_t count_;
   std::vector<Bucket> buckets_;
 };
 
