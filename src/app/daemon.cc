@@ -63,12 +63,14 @@ Result<void> Daemon::open_aggregators() {
 }
 
 Result<void> Daemon::open_shards() {
+  if (auto told = interfaces_->set_setup_secrets(setup_secrets_.secrets()); !told) return told;
   auto ports = interfaces_->open_ports();
   if (!ports) return std::unexpected(ports.error());
   auto shards = ShardGroup::open({.config = config_,
                                   .interfaces = interfaces_->interfaces(),
                                   .steering = splicing_->spreading(),
                                   .seat = splicing_->seat(),
+                                  .setup_seat = interfaces_.get(),
                                   .setup_secrets = setup_secrets_.secrets(),
                                   .log = log_},
                                  std::move(*ports));
@@ -228,7 +230,9 @@ void Daemon::follow_addresses(Time now) {
 // Several times in the 64 s that there are for it.
 void Daemon::rotate_secrets(Time now) {
   if (setup_secrets_.rotate(now)) secrets_told_ = false;
-  if (!secrets_told_) secrets_told_ = shards_->set_setup_secrets(setup_secrets_.secrets());
+  if (secrets_told_) return;
+  const bool kernel_told = interfaces_->set_setup_secrets(setup_secrets_.secrets()).has_value();
+  secrets_told_ = shards_->set_setup_secrets(setup_secrets_.secrets()) && kernel_told;
 }
 
 int Daemon::poll_timeout(Time now) const {

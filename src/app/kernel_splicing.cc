@@ -76,6 +76,8 @@ nic::SteeringOptions KernelSplicing::steering_of(size_t interface) const {
   options.splice_rules = seat()->rules_fd();
   options.splice_link = at.tcx_link;
   options.shard_by_rule = seat()->shard_by_rule();
+  options.answer_syns = true;
+  options.xdp_behind = at.xdp_behind;
   return options;
 }
 

@@ -43,6 +43,7 @@ class ShardGroup {
     std::vector<port::NetlinkRouter::Interface> interfaces;
     nic::SteeringOptions steering;    // how packets are spread over the shards
     nic::KernelSeat* seat = nullptr;  // for splices, outlives the group; nullptr: they stay here
+    nic::SetupSeat* setup_seat = nullptr;  // before the shards' own, outlives the group
     fl_setup_secrets setup_secrets;
     Log& log;  // outlives the group
   };

@@ -79,6 +79,8 @@ Result<Json> show_stats(const StatisticsView& view) {
   Json json = control::stats_json(stacks);
   json["uptime_seconds"] = view.uptime_seconds();
   json["interfaces"] = view.interfaces.describe();
+  json["setup"]["answered"] =
+      json["setup"]["answered"].get<uint64_t>() + view.interfaces.syns_answered();
   json["aggregators"] = view.aggregators.describe();
   json["splices"]["kernel"] = view.interfaces.splice_counters();
   json["switch"] = control::switch_stats_json(switches);

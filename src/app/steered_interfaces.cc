@@ -141,6 +141,20 @@ Result<void> SteeredInterfaces::set_local_ports(nic::LocalPorts ports) {
   return {};
 }
 
+void SteeredInterfaces::listen(const nic::ListenMessage& message) {
+  const fl_setup_listener* listener = message.listener ? &*message.listener : nullptr;
+  for (Interface& interface : interfaces_) {
+    static_cast<void>(interface.steering->set_setup(message.endpoint, listener));
+  }
+}
+
+Result<void> SteeredInterfaces::set_setup_secrets(const fl_setup_secrets& secrets) {
+  for (Interface& interface : interfaces_) {
+    if (auto set = interface.steering->set_setup_secrets(secrets); !set) return set;
+  }
+  return {};
+}
+
 Result<void> SteeredInterfaces::process(Time now) {
   Result<void> outcome = router_->process(now);
   if (router_->generation() == synced_generation_) return outcome;
@@ -179,11 +193,19 @@ control::Json SteeredInterfaces::describe() const {
         [&](std::string_view name, uint64_t value) { counters[std::string(name)] = value; });
     control::Json row{{"name", interface.config.name},
                       {"attached", mode_name(interface.steering->attach_mode())},
+                      {"setup_seat", interface.steering->setup_seat()},
+                      {"setup_reason", interface.steering->setup_reason()},
                       {"counters", std::move(counters)}};
     splicing_.describe_interface(i, row);
     out.push_back(std::move(row));
   }
   return out;
+}
+
+uint64_t SteeredInterfaces::syns_answered() const {
+  uint64_t sum = 0;
+  for (const Interface& interface : interfaces_) sum += interface.steering->counters().answered_syn;
+  return sum;
 }
 
 std::vector<std::string> SteeredInterfaces::replaced_leftovers() const {

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "control/config/config.h"
 #include "control/socket/protocol.h"
+#include "nic/channel/nic_link.h"
 #include "nic/steering/steering.h"
 #include "port/netlink_router.h"
 #include "port/port.h"
@@ -28,7 +29,7 @@ namespace fairlead::app {
 bool opens_connections(const control::Config& config);
 nic::LocalPorts local_ports_of(const control::Config& config);
 
-class SteeredInterfaces {
+class SteeredInterfaces final : public nic::SetupSeat {
  public:
   /// Attaches to every interface of `config`, behind `splicing`, which outlives this. ENODEV,
   /// EADDRINUSE, EPERM, EOPNOTSUPP, each with a message that names the interface; then none is
@@ -50,13 +51,20 @@ class SteeredInterfaces {
   /// From here on packets for these ports of this machine are ours.
   Result<void> set_local_ports(nic::LocalPorts ports);
 
+  /// From any thread. Where there is no room for it the host does the handshakes.
+  void listen(const nic::ListenMessage& message) override;
+  /// Before the first listen(), and at each rotation.
+  Result<void> set_setup_secrets(const fl_setup_secrets& secrets);
+
   int poll_fd() const { return router_->poll_fd(); }
   /// Takes in address changes. Call when poll_fd() is readable and at least once a second. An error
   /// has a message; what could be taken in was.
   Result<void> process(Time now);
 
-  /// Per interface: name, how it is attached, where it splices, counters.
+  /// Per interface: name, how it is attached, where it splices and answers SYNs, counters.
   control::Json describe() const;
+  /// By the kernel's programs.
+  uint64_t syns_answered() const;
   /// What the kernel's splice programs counted.
   control::Json splice_counters() const { return splicing_.counters(); }
   /// Interfaces on which something left behind by a crash was replaced.

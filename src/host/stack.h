@@ -139,7 +139,12 @@ class Stack {
   const nic::SetupOffload& setup() const { return setup_; }
   /// The NIC stack is behind this link, which outlives the stack, not here; before listen(). Both
   /// need the same setup secrets. What comes in may be its messages, in frames that are ours alone.
-  void use_nic(nic::NicLink& link) { nic_ = &link; }
+  void use_nic(nic::NicLink& link) {
+    nic_ = &link;
+    use_setup_seat(link);
+  }
+  /// SYNs may be answered there; it outlives the stack. Before listen().
+  void use_setup_seat(nic::SetupSeat& seat) { setup_seat_ = &seat; }
   /// Connections that the NIC stack closes.
   const nic::Teardown& teardown() const { return teardown_; }
 
@@ -301,6 +306,7 @@ class Stack {
   std::vector<port::TcpPacketSpec> farewells_;  // RSTs of ours, two for a connection or splice
 
   nic::NicLink* nic_ = nullptr;
+  nic::SetupSeat* setup_seat_ = nullptr;
   nic::SetupOffload setup_;
   nic::Teardown teardown_;
   nic::SpliceTable splices_;

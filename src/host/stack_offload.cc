@@ -31,13 +31,17 @@ void Stack::register_setup(const Listener& listener) {
       .window_scale = window_shift_for(socket),
       .flags = static_cast<uint8_t>(socket.ecn ? FL_SETUP_ECN : 0),
       .reserved = 0};
-  if (nic_ != nullptr) nic_->listen({.endpoint = listener.endpoint_, .listener = entry});
+  if (setup_seat_ != nullptr) {
+    setup_seat_->listen({.endpoint = listener.endpoint_, .listener = entry});
+  }
   // As many as there may be listeners.
   CHECK(setup_.set_listener(listener.endpoint_, entry).has_value());
 }
 
 void Stack::unregister_setup(const Listener& listener) {
-  if (nic_ != nullptr) nic_->listen({.endpoint = listener.endpoint_, .listener = {}});
+  if (setup_seat_ != nullptr) {
+    setup_seat_->listen({.endpoint = listener.endpoint_, .listener = {}});
+  }
   setup_.remove_listener(listener.endpoint_);
 }
 

@@ -77,17 +77,31 @@ Result<InterfaceInfo> query_interface(const std::string& name) {
                        .up = link->up};
 }
 
-Result<bool> has_receive_offload(const std::string& name) {
+namespace {
+
+/// `value`: one of ethtool's structures, which it fills.
+Result<void> ask_ethtool(const std::string& name, void* value) {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ethtool_value value{.cmd = ETHTOOL_GGRO, .data = 0};
   ifreq request{};
   name.copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&value);
-  if (!socket || ::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) {
-    return fail(errc_from_errno(errno),
-                fmt::format("interface {}: ethtool: {}", name, std::strerror(errno)));
-  }
+  request.ifr_data = static_cast<char*>(value);
+  if (socket && ::ioctl(socket.get(), SIOCETHTOOL, &request) == 0) return {};
+  return fail(errc_from_errno(errno),
+              fmt::format("interface {}: ethtool: {}", name, std::strerror(errno)));
+}
+
+}  // namespace
+
+Result<bool> has_receive_offload(const std::string& name) {
+  ethtool_value value{.cmd = ETHTOOL_GGRO, .data = 0};
+  if (auto asked = ask_ethtool(name, &value); !asked) return std::unexpected(asked.error());
   return value.data != 0;
+}
+
+bool is_veth(const std::string& name) {
+  ethtool_drvinfo value{};
+  value.cmd = ETHTOOL_GDRVINFO;
+  return ask_ethtool(name, &value) && std::string_view(value.driver) == "veth";
 }
 
 Result<std::vector<std::string>> addressed_interfaces() {

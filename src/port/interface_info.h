@@ -27,6 +27,9 @@ Result<InterfaceInfo> query_interface(const std::string& name);
 /// socket sees it. Asks over ethtool, in the calling thread's network namespace.
 Result<bool> has_receive_offload(const std::string& name);
 
+/// One end of a virtual pair: its driver says so over ethtool.
+bool is_veth(const std::string& name);
+
 /// Names of the Ethernet interfaces that are up and have an address that is not link-local, in the
 /// order of their names: those through which this machine speaks. Neither loopback nor ports of a
 /// bridge are among them.

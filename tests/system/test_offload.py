@@ -157,3 +157,51 @@ def test_a_flood_of_syns_keeps_nobody_out(lab, offloaded, tmp_path, flood, count
     assert served >= 0.99 * len(attempts), (served, stats["counters"])
     # Nothing is kept of those that are answered; 4,096 of the others may wait for their ACK.
     assert resident_kib(process) - before < (2 if counter == "answered" else 8) * 1024
+
+
+# ---- at the kernel's seats -----------------------------------------------------------------------
+
+@pytest.fixture
+def peer_takes_xdp_frames(plain_lab):
+    """veth sends what an XDP program sends back only to an end that receives by NAPI."""
+    plain_lab.run("client", ["ethtool", "-K", "client", "gro", "on"])
+    yield
+    plain_lab.run("client", ["ethtool", "-K", "client", "gro", "off"])
+
+
+SYNS = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
+
+
+@pytest.mark.parametrize("seat, answered, seen", [("user", 0, 200), ("tc", 200, 200),
+                                                  ("xdp", 200, 0)])
+@pytest.mark.usefixtures("peer_takes_xdp_frames")
+def test_syns_are_answered_where_splices_are(plain_lab, binaries, client, tmp_path, seat, answered,
+                                             seen):
+    """In XDP before a tap sees them."""
+    server = FairleadServer(plain_lab, binaries, tmp_path, interface=f"seat {seat}")
+    capture = Capture(plain_lab, "fairlead", "fairlead", f"tcp port {ECHO} and {SYNS}",
+                      tmp_path / "syns.pcap")
+    for family in ("ipv4", "ipv6"):
+        assert_flawless(client.run("requests", family, ECHO, "--connections", 200, "--concurrency",
+                                   10), 200)
+    assert capture.stop() == seen
+    stats = server.show_json("stats")
+    [interface] = stats["interfaces"]
+    assert (interface["setup_seat"], interface["setup_reason"]) == (seat, "")
+    assert interface["counters"]["answered_syn"] == 2 * answered
+    assert stats["setup"]["answered"] == stats["setup"]["new_connection"] == 400
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("seat", ["tc", "xdp"])
+@pytest.mark.usefixtures("peer_takes_xdp_frames")
+def test_nobody_answers_for_a_daemon_that_died(plain_lab, binaries, client, tmp_path, seat):
+    server = FairleadServer(plain_lab, binaries, tmp_path, interface=f"seat {seat}")
+    server.process.popen.kill()
+    server.process.wait()
+    with plain_lab.entered("client"), pytest.raises(ConnectionRefusedError):
+        socket.create_connection((FAIRLEAD_ADDRESS["ipv4"], ECHO), timeout=8)
+    server.start()
+    assert_flawless(client.run("requests", "ipv4", ECHO, "--connections", 20, "--concurrency", 2),
+                    20)
+    assert server.stop() == 0

@@ -1,10 +1,12 @@
 """The life of splices: over a crash of the daemon, by the thousand, and where the kernel has no
 place for them."""
 
+import json
 import os
+import socket
 
 import pytest
-from harness.lab import CLIENT_ADDRESS
+from harness.lab import CLIENT_ADDRESS, FAIRLEAD_ADDRESS
 from harness.load import ab_failures
 from harness.scripted import wait_until
 from harness.splicing import Download, SplicingSwitch, assert_transfers
@@ -74,6 +76,44 @@ def test_a_download_outlives_the_daemon_and_is_its_successors(web_lab, backends,
     assert switch.stop() == 0
     assert not switch.pins.exists()
     traces.assert_none()
+
+
+# ---- a client that has forgotten ----
+
+SEND_SYN = """
+import sys
+from scapy.all import Ether, IP, TCP, sendp
+mac, source, to, sport, dport = sys.argv[1:]
+options = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
+sendp(Ether(dst=mac) / IP(src=source, dst=to) /
+      TCP(sport=int(sport), dport=int(dport), flags="S", seq=1, options=options), iface="client",
+      verbose=False)
+"""
+
+
+def test_a_syn_on_a_spliced_connection_is_for_the_splice(web_lab, splicing):
+    """And not answered by the program that answers SYNs."""
+    switch = splicing("tc")
+    request = f"GET /64 HTTP/1.1\r\nHost: {FAIRLEAD_ADDRESS['ipv4']}\r\n\r\n".encode()
+
+    def syns() -> tuple[int, int]:
+        stats = switch.show_json("stats")
+        return stats["setup"]["answered"], stats["splices"]["counters"]["syns_answered"]
+
+    with web_lab.entered("client"):
+        client = socket.create_connection((FAIRLEAD_ADDRESS["ipv4"], switch.port), timeout=10)
+    with client:
+        for expected in ((1, 0), (1, 1)):
+            client.sendall(request)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+            wait_until(lambda: switch.rules() == 2, what="a splice")
+            assert syns() == expected
+            [link] = json.loads(web_lab.run("fairlead", ["ip", "-j", "link", "show",
+                                                         "fairlead"]).stdout)
+            web_lab.run("client", ["/usr/bin/python3", "-c", SEND_SYN, link["address"],
+                                   CLIENT_ADDRESS["ipv4"], FAIRLEAD_ADDRESS["ipv4"],
+                                   client.getsockname()[1], switch.port])
+            wait_until(lambda: syns() == (1, expected[1] + 1), what="an answer")
 
 
 # ---- short connections ---------------------------------------------------------------------------

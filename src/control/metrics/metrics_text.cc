@@ -186,14 +186,20 @@ void add_splices(PrometheusText& out, const Json& splices) {
   }
 }
 
+void add_seat(PrometheusText& out, const Json& interfaces, const char* key) {
+  for (const Json& interface : interfaces) {
+    out.sample({{"interface", text_of(interface, "name")}, {"seat", text_of(interface, key)}},
+               uint64_t{1});
+  }
+}
+
 void add_seats(PrometheusText& out, const Json& interfaces) {
   if (interfaces.empty()) return;
   out.family("fairlead_splice_seat", Type::kGauge,
              "1: where an interface's splices are translated.");
-  for (const Json& interface : interfaces) {
-    out.sample({{"interface", text_of(interface, "name")}, {"seat", text_of(interface, "seat")}},
-               uint64_t{1});
-  }
+  add_seat(out, interfaces, "seat");
+  out.family("fairlead_setup_seat", Type::kGauge, "1: where an interface's SYNs are answered.");
+  add_seat(out, interfaces, "setup_seat");
 }
 
 }  // namespace

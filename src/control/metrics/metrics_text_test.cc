@@ -58,8 +58,10 @@ Json stats_of_two_shards() {
   switches[1].counters.http_faults[0] = 5;
   stats["switch"] = switch_stats_json(switches);
   stats["uptime_seconds"] = 60u;
-  stats["interfaces"] = {
-      {{"name", "eth0"}, {"seat", "tc"}, {"counters", {{"passed_not_tcp", 9u}}}}};
+  stats["interfaces"] = {{{"name", "eth0"},
+                          {"seat", "xdp"},
+                          {"setup_seat", "tc"},
+                          {"counters", {{"passed_not_tcp", 9u}}}}};
   stats["splices"]["kernel"] = {{"translated", 12u}};
   stats["logs"] = {{"lines_dropped", 8u}};
   return stats;
@@ -91,7 +93,8 @@ TEST(MetricsText, APrometheusServerUnderstandsIt) {
   EXPECT_EQ(value("fairlead_splice_opened_total"), "3");
   EXPECT_EQ(value(R"(fairlead_splice_refused_total{reason="sack"})"), "5");
   EXPECT_EQ(value(R"(fairlead_splice_packets_total{verdict="translated"})"), "12");
-  EXPECT_EQ(value(R"(fairlead_splice_seat{interface="eth0",seat="tc"})"), "1");
+  EXPECT_EQ(value(R"(fairlead_splice_seat{interface="eth0",seat="xdp"})"), "1");
+  EXPECT_EQ(value(R"(fairlead_setup_seat{interface="eth0",seat="tc"})"), "1");
   EXPECT_EQ(value("fairlead_switch_connections"), "2");
   EXPECT_EQ(value("fairlead_switch_requests_total"), "7");
   EXPECT_EQ(value(R"(fairlead_switch_responses_total{code="2xx"})"), "6");

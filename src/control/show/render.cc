@@ -244,7 +244,9 @@ std::string render_stats(const Json& stats) {
     out += "\n" + table_of(interfaces, {{"name", "interface", Align::kLeft},
                                         {"seat", "seat", Align::kLeft},
                                         {"seat_attached", "attached", Align::kLeft},
-                                        {"seat_reason", "reason", Align::kLeft}});
+                                        {"seat_reason", "reason", Align::kLeft},
+                                        {"setup_seat", "setup", Align::kLeft},
+                                        {"setup_reason", "reason", Align::kLeft}});
   }
   const std::string setup = moved_counters(member(stats, "setup"));
   if (!setup.empty()) out += "\nhandshakes by the NIC stack\n\n" + setup;

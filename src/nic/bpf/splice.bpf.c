@@ -4,7 +4,7 @@
  * and sent on, below every socket.
  *
  *     interface ──▶ fl_splice_xdp ──▶ packet sockets ──▶ fl_splice_ingress ──▶ steering ──▶ kernel
- *                     │ seat xdp                            │ seats tc and xdp
+ *                     │ seat xdp, fl_setup_xdp behind it    │ seats tc and xdp
  *                     └──▶ out                              └──▶ out
  *
  * The tc program keeps what skbs have: super-packets stay whole, and checksums that hardware or the
@@ -26,7 +26,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "nic/bpf/skb_load.h"
+#include "nic/bpf/packet.h"
 #include "nic/splice/splice_filter.h"
 #include "nic/splice/splice_rule.h"
 #include "nic/splice/splice_track.h"
@@ -69,6 +69,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
+
+/* The program behind the XDP program: fl_setup_xdp of steering.bpf.c, as long as its process lives. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} behind SEC(".maps");
 
 /* Interfaces that don't take frames from an XDP program. */
 struct {
@@ -244,7 +252,7 @@ static __noinline int splice_in_place(struct __sk_buff *skb)
 static __noinline int judge_loaded(struct __sk_buff *skb)
 {
 	__u16 ether_type = bpf_ntohs(skb->protocol);
-	struct fl_skb from = {.skb = skb, .ip = ETH_HLEN};
+	struct fl_source from = {.skb = skb, .ip = ETH_HLEN};
 	struct fl_packet packet;
 
 	fl_parse_packet(&from, ether_type, &packet);
@@ -277,6 +285,8 @@ int fl_splice_ingress(struct __sk_buff *skb)
 	count(verdict);
 	if (verdict == FL_SPLICE_TRANSLATED)
 		return TC_ACT_REDIRECT;
+	if (verdict != FL_SPLICE_NO_RULE)
+		fl_note_rule(skb);
 	/* UNSPEC: on to the next program, as if we were not there. */
 	return fl_splice_hidden_from_kernel(verdict) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
@@ -355,8 +365,10 @@ int fl_splice_xdp(struct xdp_md *xdp)
 		return XDP_PASS;
 	fl_splice_read_key(&key, at.ip, at.tcp);
 	rule = bpf_map_lookup_elem(&rules, &key);
-	if (!rule)
+	if (!rule) {
+		bpf_tail_call(xdp, &behind, 0);
 		return XDP_PASS;
+	}
 	extent.size = (__u32)(end - at.ip);
 	if (fl_splice_judge(rule, at.ip, at.tcp, extent, &segment) != FL_SPLICE_TRANSLATED ||
 	    !find_way(xdp, rule, &way) || bpf_map_lookup_elem(&not_by_xdp, &way.ifindex) ||
@@ -367,7 +379,9 @@ int fl_splice_xdp(struct xdp_md *xdp)
 	__builtin_memcpy(data + ETH_ALEN, way.smac, ETH_ALEN);
 	track(rule, &key, &segment);
 	count(FL_SPLICE_TRANSLATED);
-	return way.ifindex == xdp->ingress_ifindex ? XDP_TX : (int)bpf_redirect(way.ifindex, 0);
+	if (way.ifindex == xdp->ingress_ifindex)
+		return fl_send_back(xdp);
+	return (int)bpf_redirect(way.ifindex, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

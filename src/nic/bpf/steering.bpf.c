@@ -6,8 +6,10 @@
  *     interface ──▶ packet sockets' fan-out (fl_fanout) ──▶ socket's filter (fl_filter)
  *               └─▶ tc ingress (fl_ingress) ──▶ kernel
  *
- * Packets of spliced connections are translated by splice.bpf.c, which runs before fl_ingress; the
- * packet socket sees them earlier still, so that its filter has to know which they are.
+ * Packets of spliced connections are translated by splice.bpf.c, which runs before fl_ingress; and
+ * SYNs to listeners in `setup_listeners` are answered by fl_ingress, or by fl_setup_xdp before all
+ * others (setup_answer.h). The packet socket sees packets before the tc programs do, so that its filter
+ * has to know which those are.
  *
  * Maps are filled by nic/steering/steering.cc; `rules` is the one of splice.bpf.c, or stays empty.
  */
@@ -19,7 +21,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "nic/bpf/skb_load.h"
+#include "nic/bpf/packet.h"
+#include "nic/setup/setup_tables.h"
 #include "nic/splice/splice_filter.h"
 #include "nic/steering/steering_rule.h"
 
@@ -32,6 +35,7 @@ const volatile __u32 shards = 1;
 /* A packet that has a rule is for the rule's shard, whatever its hash: rules found after a restart
  * may be of another number of shards. */
 const volatile __u8 shard_by_rule = 0;
+const volatile __u8 answers_syns = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -62,6 +66,21 @@ struct {
 	__type(value, struct fl_splice_rule);
 } rules SEC(".maps");
 
+/* Listeners whose SYNs are answered here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_LISTENERS);
+	__type(key, struct fl_listener);
+	__type(value, struct fl_setup_listener);
+} setup_listeners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fl_setup_secrets);
+} setup_secrets SEC(".maps");
+
 /* By enum fl_verdict. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -69,6 +88,16 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } verdicts SEC(".maps");
+
+static __always_inline void count(__u32 verdict)
+{
+	__u64 *value = bpf_map_lookup_elem(&verdicts, &verdict);
+
+	if (value)
+		++*value;
+}
+
+#include "nic/bpf/setup_answer.h"
 
 static __always_inline int fl_has_listener(void *tables, const struct fl_listener *key)
 {
@@ -102,7 +131,7 @@ static __always_inline int is_for_this_interface(const struct __sk_buff *skb)
 	return skb->pkt_type == PACKET_HOST && !(skb->vlan_present && (skb->vlan_tci & 0xfff));
 }
 
-static __always_inline enum fl_verdict verdict_of(struct fl_skb *from, struct fl_packet *packet)
+static __always_inline enum fl_verdict verdict_of(struct fl_source *from, struct fl_packet *packet)
 {
 	if (!is_for_this_interface(from->skb))
 		return FL_PASS_NOT_HERE;
@@ -110,40 +139,76 @@ static __always_inline enum fl_verdict verdict_of(struct fl_skb *from, struct fl
 	return fl_steer(NULL, packet);
 }
 
+/*
+ * The first of two looks at a packet, in a function of its own because their stack frames together are
+ * larger than the verifier allows: an fl_verdict, with LISTENERS_SYN when a listener's SYN is to be
+ * looked at again.
+ */
+#define LISTENERS_SYN 0x100
+
+static __always_inline int with_syn(enum fl_verdict verdict, const struct fl_packet *packet)
+{
+	int syn = answers_syns && verdict == FL_OURS_LISTENER && fl_is_syn(packet->flags);
+
+	return verdict | (syn ? LISTENERS_SYN : 0);
+}
+
+static __noinline int steer(struct __sk_buff *skb)
+{
+	struct fl_source from = {.skb = skb, .ip = ETH_HLEN};
+	struct fl_packet packet;
+	enum fl_verdict verdict = verdict_of(&from, &packet);
+
+	return with_syn(verdict, &packet);
+}
+
 SEC("tc")
 int fl_ingress(struct __sk_buff *skb)
 {
-	struct fl_skb from = {.skb = skb, .ip = ETH_HLEN};
-	struct fl_packet packet;
-	enum fl_verdict verdict = verdict_of(&from, &packet);
-	__u32 key = verdict;
-	__u64 *count = bpf_map_lookup_elem(&verdicts, &key);
+	int verdict = steer(skb);
 
-	if (count)
-		++*count;
+	if (verdict & LISTENERS_SYN && !fl_had_rule(skb) && answer_skb(skb) == FL_SETUP_ANSWERED) {
+		count(FL_ANSWERED_SYN);
+		return (int)bpf_redirect(skb->ifindex, 0);
+	}
+	verdict &= ~LISTENERS_SYN;
+	count(verdict);
 	/* UNSPEC: on to the next program, as if we were not there. */
 	return fl_hidden_from_kernel(verdict) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/* As steer(), or -1: not for the socket. */
+static __noinline int steer_to_socket(struct __sk_buff *skb)
+{
+	struct fl_source from = {.skb = skb, .ip = ETH_HLEN};
+	struct fl_packet packet;
+	enum fl_verdict verdict = verdict_of(&from, &packet);
+	enum fl_splice_verdict splice;
+
+	if (!fl_goes_to_host_stack(verdict))
+		return -1;
+	splice = fl_splice_judge_loaded(NULL, &from, &packet, bpf_ntohs(skb->protocol), skb->gso_size);
+	if (splice == FL_SPLICE_NO_RULE)
+		return with_syn(verdict, &packet);
+	return fl_splice_goes_up(splice) ? (int)verdict : -1;
 }
 
 /* Returns how many bytes of the packet the socket gets. */
 SEC("socket")
 int fl_filter(struct __sk_buff *skb)
 {
-	struct fl_skb from = {.skb = skb, .ip = ETH_HLEN};
-	struct fl_packet packet;
-	enum fl_splice_verdict splice;
+	int verdict = steer_to_socket(skb);
 
-	if (!fl_goes_to_host_stack(verdict_of(&from, &packet)))
+	if (verdict < 0 || (verdict & LISTENERS_SYN && will_answer(skb)))
 		return 0;
-	splice = fl_splice_judge_loaded(NULL, &from, &packet, bpf_ntohs(skb->protocol), skb->gso_size);
-	return fl_splice_goes_up(splice) ? -1 : 0;
+	return -1;
 }
 
 /* Returns the number of the socket in the fan-out group. */
 SEC("socket")
 int fl_fanout(struct __sk_buff *skb)
 {
-	struct fl_skb from = {.skb = skb, .ip = 0};
+	struct fl_source from = {.skb = skb, .ip = 0};
 	const struct fl_splice_rule *rule;
 	struct fl_splice_key key;
 	struct fl_packet packet;

@@ -151,7 +151,7 @@ SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
                     &headers) != 0) {
     return {};
   }
-  const bool is_syn = fl_setup_is_syn(&headers) != 0;
+  const bool is_syn = fl_is_syn(headers.tcp[13]) != 0;
   if (!is_syn && fl_setup_is_ack(&headers) == 0) return {};
   fl_setup_tuple plain;
   fl_setup_read_tuple(&headers, &plain);

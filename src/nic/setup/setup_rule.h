@@ -118,12 +118,6 @@ FL_INLINE int fl_setup_is_ack(const struct fl_setup_packet *packet)
 	return (packet->tcp[13] & (FL_TCP_ACK | FL_TCP_SYN | FL_TCP_RST)) == FL_TCP_ACK;
 }
 
-/* Nonzero: a SYN alone, ECN apart. */
-FL_INLINE int fl_setup_is_syn(const struct fl_setup_packet *packet)
-{
-	return (packet->tcp[13] & (FL_TCP_ACK | FL_TCP_SYN | FL_TCP_RST)) == FL_TCP_SYN;
-}
-
 /* Whether we answer this SYN; FL_SETUP_ANSWERED: we do. */
 FL_INLINE enum fl_setup_verdict fl_setup_judge_syn(const struct fl_setup_packet *packet,
 						   const struct fl_setup_tuple *tuple,
@@ -222,7 +216,7 @@ FL_INLINE void fl_setup_answer_tcp(struct fl_setup_packet *packet, const struct 
 }
 
 /*
- * Answers a SYN (fl_setup_is_syn()) to `listener`. FL_SETUP_ANSWERED: `packet` is the SYN-ACK, as long
+ * Answers a SYN (fl_is_syn()) to `listener`. FL_SETUP_ANSWERED: `packet` is the SYN-ACK, as long
  * as it was; the link's addresses are for the caller to exchange. Any other verdict: it is untouched.
  */
 FL_INLINE enum fl_setup_verdict

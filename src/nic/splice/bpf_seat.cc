@@ -125,7 +125,7 @@ void BpfSeat::attach(const Options& options, InterfaceSeat& interface) {
 
 void BpfSeat::attach_xdp(InterfaceSeat& interface, Attached& attached) {
   const auto info = port::query_interface(interface.name);
-  auto program = info ? programs_.load_xdp(info->mac)
+  auto program = info ? programs_.load_xdp(*info)
                       : Result<std::unique_ptr<SplicePrograms::Xdp>>(std::unexpected(info.error()));
   if (!program) {
     interface.reason = "xdp: " + program.error().to_string();
@@ -150,6 +150,7 @@ void BpfSeat::attach_xdp(InterfaceSeat& interface, Attached& attached) {
       if (!interface.reason.empty()) interface.reason += "; ";
       interface.reason += "generic xdp is slower than tc";
     }
+    interface.xdp_behind = (*program)->behind_fd();
     attached.xdp = std::move(*link);
     attached.xdp_program = std::move(*program);
     return;

@@ -38,6 +38,7 @@ struct InterfaceSeat {
   std::string reason;    // why not what was asked for; empty: it is
   bool adopted = false;  // in the place of an earlier process's programs
   int tcx_link = -1;     // for steering to come after
+  int xdp_behind = -1;   // SteeringOptions'
 };
 
 class BpfSeat final : public KernelSeat {

@@ -153,7 +153,8 @@ int SplicePrograms::on_event(void* ring, void* event, size_t size) {
   return 0;
 }
 
-Result<std::unique_ptr<SplicePrograms::Xdp>> SplicePrograms::load_xdp(const MacAddress& mac) const {
+Result<std::unique_ptr<SplicePrograms::Xdp>> SplicePrograms::load_xdp(
+    const port::InterfaceInfo& interface) const {
   const QuietLibbpf quiet;
   auto xdp = std::make_unique<Xdp>();
   xdp->skeleton_.reset(splice_bpf__open());
@@ -162,8 +163,10 @@ Result<std::unique_ptr<SplicePrograms::Xdp>> SplicePrograms::load_xdp(const MacA
   for (bpf_program* program : {skeleton.progs.fl_splice_ingress, skeleton.progs.fl_splice_rewire}) {
     bpf_program__set_autoload(program, false);
   }
+  const MacAddress& mac = interface.mac;
   static_assert(sizeof skeleton.rodata->own_mac == sizeof mac.bytes);
   std::memcpy(const_cast<uint8_t*>(skeleton.rodata->own_mac), mac.bytes.data(), sizeof mac.bytes);
+  skeleton.rodata->xdp_redirects = port::is_veth(interface.name);
   const std::pair<bpf_map*, bpf_map*> shared[] = {
       {skeleton.maps.rules, skeleton_->maps.rules},
       {skeleton.maps.events, skeleton_->maps.events},
@@ -179,5 +182,7 @@ Result<std::unique_ptr<SplicePrograms::Xdp>> SplicePrograms::load_xdp(const MacA
 }
 
 int SplicePrograms::Xdp::fd() const { return bpf_program__fd(skeleton_->progs.fl_splice_xdp); }
+
+int SplicePrograms::Xdp::behind_fd() const { return bpf_map__fd(skeleton_->maps.behind); }
 
 }  // namespace fairlead::nic

@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "nic/splice/rule.h"
-#include "wire/address.h"
+#include "port/interface_info.h"
 
 struct splice_bpf;
 struct ring_buffer;
@@ -43,7 +43,7 @@ class SplicePrograms {
 
   /// The XDP program of one interface, with these tables.
   class Xdp;
-  Result<std::unique_ptr<Xdp>> load_xdp(const MacAddress& mac) const;
+  Result<std::unique_ptr<Xdp>> load_xdp(const port::InterfaceInfo& interface) const;
 
  private:
   struct SkeletonCloser {
@@ -71,6 +71,8 @@ class SplicePrograms {
 class SplicePrograms::Xdp {
  public:
   int fd() const;
+  /// A table of one program, which gets what has no rule; SteeringOptions::xdp_behind.
+  int behind_fd() const;
 
  private:
   friend class SplicePrograms;

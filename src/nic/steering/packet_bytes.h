@@ -16,6 +16,12 @@
 #define FL_TCP_RST 0x04
 #define FL_TCP_ACK 0x10
 
+/* Nonzero: a SYN alone, ECN apart. */
+FL_INLINE int fl_is_syn(__u8 flags)
+{
+	return (flags & (FL_TCP_ACK | FL_TCP_SYN | FL_TCP_RST)) == FL_TCP_SYN;
+}
+
 #define FL_OPTION_END 0
 #define FL_OPTION_NOP 1
 #define FL_OPTION_SACK 5

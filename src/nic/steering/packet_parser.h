@@ -6,7 +6,7 @@
  *
  * A packet is read in small pieces through fl_load(), which the including file defines: offset
  * counts from the IP header; nonzero means "there are not that many bytes". In the kernel it is
- * nic/bpf/skb_load.h's, which does not care whether the bytes are in the linear part.
+ * nic/bpf/packet.h's, which does not care whether the bytes are in the linear part.
  *
  * "local" and "remote" are as this machine sees them: the destination of a packet that came in, and
  * for an ICMP error the source of the packet it quotes.
@@ -26,6 +26,7 @@ struct fl_packet {
 	enum fl_kind kind;
 	struct fl_endpoint local;
 	struct fl_endpoint remote;
+	__u8 flags; /* of TCP */
 };
 
 /* RFC 8200 section 4.1 names fewer; a packet with more is none of ours. */
@@ -153,6 +154,8 @@ FL_INLINE void fl_parse_packet(void *packet, __u16 ether_type, struct fl_packet 
 	if (ip.protocol == FL_PROTOCOL_TCP) {
 		if (fl_load(packet, ip.payload, ports, sizeof(ports)))
 			return;
+		if (!ip.first_fragment)
+			fl_load(packet, ip.payload + 13, &out->flags, 1);
 		out->kind = ip.first_fragment ? FL_KIND_TCP_FRAGMENT : FL_KIND_TCP;
 		out->local.address = ip.destination;
 		out->local.port = fl_be16(ports + 2);

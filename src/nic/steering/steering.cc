@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "base/check.h"
@@ -13,6 +14,7 @@
 #include "nic/steering/interface_lock.h"
 #include "nic/steering/quiet_libbpf.h"
 #include "nic/steering/steering_tables.h"
+#include "port/interface_info.h"
 #include "steering.skel.h"
 
 namespace fairlead::nic {
@@ -63,6 +65,9 @@ Result<Skeleton> load_programs(const std::string& interface, const SteeringOptio
   skeleton->rodata->hash_seed = options.hash_seed;
   skeleton->rodata->shards = options.shards;
   skeleton->rodata->shard_by_rule = options.shard_by_rule;
+  skeleton->rodata->answers_syns = options.answer_syns;
+  skeleton->rodata->xdp_redirects = port::is_veth(interface);
+  bpf_program__set_autoload(skeleton->progs.fl_setup_xdp, options.xdp_behind >= 0);
   if (options.splice_rules >= 0) {
     const int shared = bpf_map__reuse_fd(skeleton->maps.rules, options.splice_rules);
     if (shared != 0) return load_failed(interface, -shared);
@@ -72,9 +77,32 @@ Result<Skeleton> load_programs(const std::string& interface, const SteeringOptio
   return skeleton;
 }
 
-Result<void> insert(int map, const void* key, uint64_t flags, std::string_view what) {
-  const uint8_t present = 1;
-  if (bpf_map_update_elem(map, key, &present, flags) == 0) return {};
+/// The programs, and how they answer SYNs.
+struct Loaded {
+  Skeleton skeleton;
+  SteeringOptions options;     // what of them could be had
+  std::string setup_reason{};  // why not all
+};
+
+/// Where the kernel does not take the programs that answer SYNs, it gets those that don't.
+Result<Loaded> load(const std::string& interface, const SteeringOptions& options) {
+  Result<Skeleton> skeleton = load_programs(interface, options);
+  if (skeleton) return Loaded{.skeleton = std::move(*skeleton), .options = options};
+  if (!options.answer_syns) return std::unexpected(skeleton.error());
+  SteeringOptions less = options;
+  less.answer_syns = options.xdp_behind >= 0;
+  less.xdp_behind = -1;
+  Result<Loaded> loaded = load(interface, less);
+  if (loaded) loaded->setup_reason = skeleton.error().to_string();
+  return loaded;
+}
+
+constexpr uint8_t kPresent = 1;
+constexpr uint32_t kFirst = 0;
+
+Result<void> insert(int map, const void* key, uint64_t flags, std::string_view what,
+                    const void* value = &kPresent) {
+  if (bpf_map_update_elem(map, key, value, flags) == 0) return {};
   if (errno == EEXIST) return fail(Errc::kAddressInUse, fmt::format("{} is there already", what));
   if (errno == E2BIG) return fail(Errc::kNoBufferSpace, fmt::format("no room for {}", what));
   return fail(errc_from_errno(errno), fmt::format("{}: {}", what, std::strerror(errno)));
@@ -87,36 +115,50 @@ Result<void> erase(int map, const void* key, std::string_view what) {
 
 class KernelSteering final : public Steering {
  public:
-  KernelSteering(InterfaceLock lock, Skeleton skeleton, IngressAttachment attachment)
-      : lock_(std::move(lock)),
-        skeleton_(std::move(skeleton)),
-        attachment_(std::move(attachment)) {}
+  KernelSteering(InterfaceLock lock, Loaded loaded, IngressAttachment attachment)
+      : lock_(std::move(lock)), loaded_(std::move(loaded)), attachment_(std::move(attachment)) {
+    if (loaded_.options.xdp_behind >= 0) put_behind_xdp();
+  }
+  ~KernelSteering() override {
+    if (loaded_.options.xdp_behind < 0) return;
+    bpf_map_delete_elem(loaded_.options.xdp_behind, &kFirst);
+  }
 
   Result<void> add_listener(const Endpoint& endpoint) override {
     const fl_listener key = key_of(endpoint);
-    return insert(map_fd(skeleton_->maps.listeners), &key, BPF_NOEXIST,
+    return insert(map_fd(skeleton().maps.listeners), &key, BPF_NOEXIST,
                   "listener " + endpoint.to_string());
   }
   Result<void> remove_listener(const Endpoint& endpoint) override {
     const fl_listener key = key_of(endpoint);
-    return erase(map_fd(skeleton_->maps.listeners), &key, "listener " + endpoint.to_string());
+    return erase(map_fd(skeleton().maps.listeners), &key, "listener " + endpoint.to_string());
+  }
+  Result<void> set_setup(const Endpoint& endpoint, const fl_setup_listener* listener) override {
+    const fl_listener key = key_of(endpoint);
+    const int map = map_fd(skeleton().maps.setup_listeners);
+    const std::string what = "setup of " + endpoint.to_string();
+    if (listener == nullptr) return erase(map, &key, what);
+    return insert(map, &key, BPF_ANY, what, listener);
+  }
+  Result<void> set_setup_secrets(const fl_setup_secrets& secrets) override {
+    return insert(map_fd(skeleton().maps.setup_secrets), &kFirst, BPF_ANY, "setup secrets",
+                  &secrets);
   }
   Result<void> set_local_ports(LocalPorts ports) override {
-    const uint32_t key = 0;
     const fl_port_range range{.first = ports.first, .last = ports.last};
-    if (bpf_map_update_elem(map_fd(skeleton_->maps.local_ports), &key, &range, BPF_ANY) == 0) {
+    if (bpf_map_update_elem(map_fd(skeleton().maps.local_ports), &kFirst, &range, BPF_ANY) == 0) {
       return {};
     }
     return fail(errc_from_errno(errno), fmt::format("local ports: {}", std::strerror(errno)));
   }
   Result<void> add_local_address(const IpAddress& address) override {
     const fl_address key = key_of(address);
-    return insert(map_fd(skeleton_->maps.addresses), &key, BPF_ANY,
+    return insert(map_fd(skeleton().maps.addresses), &key, BPF_ANY,
                   "local address " + address.to_string());
   }
   Result<void> remove_local_address(const IpAddress& address) override {
     const fl_address key = key_of(address);
-    return erase(map_fd(skeleton_->maps.addresses), &key, "local address " + address.to_string());
+    return erase(map_fd(skeleton().maps.addresses), &key, "local address " + address.to_string());
   }
 
   SteeringCounters counters() const override {
@@ -126,29 +168,42 @@ class KernelSteering final : public Steering {
             .taken_listener = count(FL_OURS_LISTENER),
             .taken_local_port = count(FL_OURS_LOCAL_PORT),
             .dropped_fragment = count(FL_OURS_FRAGMENT),
-            .copied_icmp_error = count(FL_OURS_ICMP_ERROR)};
+            .copied_icmp_error = count(FL_OURS_ICMP_ERROR),
+            .answered_syn = count(FL_ANSWERED_SYN)};
   }
+  std::string_view setup_seat() const override {
+    if (loaded_.options.xdp_behind >= 0) return "xdp";
+    return loaded_.options.answer_syns ? "tc" : "user";
+  }
+  const std::string& setup_reason() const override { return loaded_.setup_reason; }
   AttachMode attach_mode() const override { return attachment_.mode(); }
   bool replaced_leftover() const override { return attachment_.replaced_leftover(); }
-  int filter_fd() const override { return bpf_program__fd(skeleton_->progs.fl_filter); }
-  int fanout_fd() const override { return bpf_program__fd(skeleton_->progs.fl_fanout); }
-  int ingress_fd() const override { return bpf_program__fd(skeleton_->progs.fl_ingress); }
+  int filter_fd() const override { return bpf_program__fd(skeleton().progs.fl_filter); }
+  int fanout_fd() const override { return bpf_program__fd(skeleton().progs.fl_fanout); }
+  int ingress_fd() const override { return bpf_program__fd(skeleton().progs.fl_ingress); }
+  int setup_xdp_fd() const override { return bpf_program__fd(skeleton().progs.fl_setup_xdp); }
 
  private:
   static int map_fd(const bpf_map* map) { return bpf_map__fd(map); }
+  steering_bpf& skeleton() const { return *loaded_.skeleton; }
+
+  void put_behind_xdp() {
+    const int program = setup_xdp_fd();
+    if (bpf_map_update_elem(loaded_.options.xdp_behind, &kFirst, &program, BPF_ANY) == 0) return;
+    loaded_.setup_reason = fmt::format("behind the XDP program: {}", std::strerror(errno));
+    loaded_.options.xdp_behind = -1;
+  }
 
   uint64_t count(fl_verdict verdict) const {
     std::vector<uint64_t> per_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
     const uint32_t key = verdict;
-    if (bpf_map_lookup_elem(map_fd(skeleton_->maps.verdicts), &key, per_cpu.data()) != 0) return 0;
-    uint64_t sum = 0;
-    for (const uint64_t value : per_cpu) sum += value;
-    return sum;
+    if (bpf_map_lookup_elem(map_fd(skeleton().maps.verdicts), &key, per_cpu.data()) != 0) return 0;
+    return std::accumulate(per_cpu.begin(), per_cpu.end(), uint64_t{0});
   }
 
   // Destroyed from the last up: detached first, unlocked last.
   InterfaceLock lock_;
-  Skeleton skeleton_;
+  Loaded loaded_;
   IngressAttachment attachment_;
 };
 
@@ -163,15 +218,15 @@ Result<std::unique_ptr<Steering>> Steering::attach(const std::string& interface,
   }
   Result<InterfaceLock> lock = InterfaceLock::acquire(interface, index, options.runtime_directory);
   if (!lock) return std::unexpected(lock.error());
-  Result<Skeleton> skeleton = load_programs(interface, options);
-  if (!skeleton) return std::unexpected(skeleton.error());
+  Result<Loaded> loaded = load(interface, options);
+  if (!loaded) return std::unexpected(loaded.error());
   Result<IngressAttachment> attachment = IngressAttachment::attach(
-      bpf_program__fd((*skeleton)->progs.fl_ingress), {.interface = interface,
-                                                       .interface_index = index,
-                                                       .mode = options.attach,
-                                                       .behind = options.splice_link});
+      bpf_program__fd(loaded->skeleton->progs.fl_ingress), {.interface = interface,
+                                                            .interface_index = index,
+                                                            .mode = options.attach,
+                                                            .behind = options.splice_link});
   if (!attachment) return std::unexpected(attachment.error());
-  auto steering = std::make_unique<KernelSteering>(std::move(*lock), std::move(*skeleton),
+  auto steering = std::make_unique<KernelSteering>(std::move(*lock), std::move(*loaded),
                                                    std::move(*attachment));
   const Result<void> emptied = steering->set_local_ports({});
   if (!emptied) return std::unexpected(emptied.error());

@@ -8,6 +8,9 @@
 // Both run the same rule over the same tables (steering_rule.h says which packet is whose). Nothing
 // is ours until a listener or a local port range is added, so attaching disturbs no one.
 //
+// The tc program answers SYNs to listeners whose connection setup is offloaded, before anybody else
+// sees them (bpf/setup_answer.h).
+//
 // Only one Fairlead steers an interface (InterfaceLock). Nothing is pinned: with the process go its
 // programs, tables and, on TCX, the attachment, so that after a crash the kernel speaks for the
 // dead listeners again (IngressAttachment has the rest).
@@ -23,6 +26,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "nic/setup/setup_tables.h"
 #include "nic/steering/ingress_attachment.h"
 #include "wire/address.h"
 
@@ -37,6 +41,9 @@ struct SteeringOptions {
   int splice_rules = -1;       // the rules' table: the splice program takes what has one; -1: none
   int splice_link = -1;        // that program's TCX link; -1: it is on clsact, or there is none
   bool shard_by_rule = false;  // of what has a rule, rather than by hash
+  // Where the kernel answers SYNs (answers_syns()):
+  bool answer_syns = false;  // to listeners with set_setup(), in the tc program
+  int xdp_behind = -1;  // and behind this splice program's XDP program, BpfSeat's; -1: not there
 };
 
 /// Packets seen on ingress, by what became of them. Sums over all processors.
@@ -48,6 +55,7 @@ struct SteeringCounters {
   uint64_t taken_local_port = 0;   // to the host stack: for a connection we opened
   uint64_t dropped_fragment = 0;   // first fragments of segments of ours
   uint64_t copied_icmp_error = 0;  // to both: ICMP errors about connections of ours
+  uint64_t answered_syn = 0;       // to nobody: SYNs to a listener of ours, answered here
 
   /// Calls handle(name, value) for each.
   template <typename Handle>
@@ -59,6 +67,7 @@ struct SteeringCounters {
     handle(std::string_view("taken_local_port"), taken_local_port);
     handle(std::string_view("dropped_fragment"), dropped_fragment);
     handle(std::string_view("copied_icmp_error"), copied_icmp_error);
+    handle(std::string_view("answered_syn"), answered_syn);
   }
 };
 
@@ -82,6 +91,11 @@ class Steering {
   virtual Result<void> add_listener(const Endpoint& endpoint) = 0;
   /// ENOENT: it was not there.
   virtual Result<void> remove_listener(const Endpoint& endpoint) = 0;
+  /// SYNs to this listener are answered in the kernel, as SetupOffload answers them, while it is a
+  /// listener (add_listener()) and there are secrets; nullptr: no longer. ENOBUFS: as above.
+  virtual Result<void> set_setup(const Endpoint& endpoint, const fl_setup_listener* listener) = 0;
+  /// SetupSecrets::secrets().
+  virtual Result<void> set_setup_secrets(const fl_setup_secrets& secrets) = 0;
   /// The kernel must not use these ports itself: keep them out of net.ipv4.ip_local_port_range.
   virtual Result<void> set_local_ports(LocalPorts ports) = 0;
   /// This machine's addresses on the interface. Adding one twice is fine. ENOBUFS: the table is
@@ -91,6 +105,10 @@ class Steering {
   virtual Result<void> remove_local_address(const IpAddress& address) = 0;
 
   virtual SteeringCounters counters() const = 0;
+  /// Where SYNs are answered: "xdp", "tc", or "user", that is not here.
+  virtual std::string_view setup_seat() const = 0;
+  /// Why not where they were to be; empty: they are.
+  virtual const std::string& setup_reason() const = 0;
   virtual AttachMode attach_mode() const = 0;
   /// True when something left behind by a crashed Fairlead was replaced.
   virtual bool replaced_leftover() const = 0;
@@ -99,6 +117,8 @@ class Steering {
   virtual int fanout_fd() const = 0;
   /// The tc program, for tests that run it on packets of theirs (BPF_PROG_TEST_RUN).
   virtual int ingress_fd() const = 0;
+  /// The same of the XDP program that answers SYNs.
+  virtual int setup_xdp_fd() const = 0;
 };
 
 /// The shard which the fan-out program picks for a connection, either direction.

@@ -16,6 +16,7 @@ enum fl_verdict {
 	FL_OURS_LOCAL_PORT,
 	FL_OURS_FRAGMENT,
 	FL_OURS_ICMP_ERROR,
+	FL_ANSWERED_SYN, /* to a listener, answered where it came in (setup_rule.h) */
 	FL_VERDICTS,
 };
 
