@@ -74,6 +74,7 @@ class BpfSeat final : public KernelSeat {
   void poll_events(unsigned shard,
                    const std::function<void(const fl_splice_event&)>& handle) override;
   int event_fd(unsigned shard) const override;
+  uint64_t events_lost() const override { return counters()[FL_SPLICE_EVENTS_LOST]; }
 
   /// How packets are to be spread over shards: SteeringOptions' hash_seed and shard_by_rule.
   uint64_t hash_seed() const { return rules_.state().hash_seed; }

@@ -32,6 +32,8 @@ class KernelSeat {
                            const std::function<void(const fl_splice_event&)>& handle) = 0;
   /// Readable when poll_events(shard) has something.
   virtual int event_fd(unsigned shard) const = 0;
+  /// Events of all shards that had no room and will never be told.
+  virtual uint64_t events_lost() const = 0;
 };
 
 }  // namespace fairlead::nic

@@ -64,11 +64,13 @@ class FakeSeat : public KernelSeat {
   }
   void poll_events(unsigned, const std::function<void(const fl_splice_event&)>&) override {}
   int event_fd(unsigned) const override { return -1; }
+  uint64_t events_lost() const override { return lost; }
 
   fl_splice_rule& rule(const SpliceRecord& record) { return rules[name(record)]; }
 
   std::map<std::string, fl_splice_rule> rules;
   bool has_way = true;
+  uint64_t lost = 0;
 
  private:
   static std::string name(const SpliceRecord& record) {
@@ -263,6 +265,102 @@ TEST_P(SpliceLostEvent, TheEndIsFoundByLooking) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, SpliceLostEvent, testing::Values(FL_SPLICE_OVER, FL_SPLICE_RESET));
+
+class SpliceSweep : public SpliceAdoption {
+ protected:
+  /// What has sunk, and whose end nobody will be told of.
+  void end_unheard(uint16_t n, uint32_t state = FL_SPLICE_OVER) {
+    const SpliceRecords records = put(n);
+    ASSERT_TRUE(adopt(n));
+    seat.rule(records.from_client).state = seat.rule(records.from_server).state = state;
+  }
+  /// As a shard: whenever there is something to do, until `end`.
+  void run_until(Time end) {
+    while (const std::optional<Time> next = table.next_deadline()) {
+      if (*next > end) break;
+      now = std::max(now, *next);
+      table.on_timer(now);
+      ++turns;
+    }
+  }
+
+  Time now = kNow;
+  int turns = 0;
+};
+
+TEST_F(SpliceSweep, EndsThatNobodyWasToldOfAreFoundSoon) {
+  end_unheard(1);
+  end_unheard(2, FL_SPLICE_RESET | FL_SPLICE_RESET_EXACT);
+  put(3);
+  ASSERT_TRUE(adopt(3));
+  seat.lost = 2;
+  run_until(kNow + seconds(2));
+  EXPECT_EQ(table.counters().sweeps, 1u);
+  EXPECT_EQ(table.active(), 2u);     // 2 waits for what may follow its RST
+  EXPECT_EQ(seat.rules.size(), 2u);  // 3's
+  run_until(kNow + minutes(2));
+  EXPECT_EQ(table.size(), 1u);
+  EXPECT_EQ(table.counters().sweeps, 1u);
+}
+
+TEST_F(SpliceSweep, RulesThatMadeRoomForANewConnectionAreMissed) {
+  put(1);
+  ASSERT_TRUE(adopt(1));
+  seat.rules.clear();
+  seat.lost = 1;
+  run_until(kNow + seconds(2));
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST_F(SpliceSweep, NothingIsLookedAtWhileNothingIsLost) {
+  end_unheard(1);
+  run_until(kNow + minutes(1));
+  EXPECT_EQ(table.active(), 1u);
+  EXPECT_EQ(table.counters().sweeps, 0u);
+  EXPECT_LE(turns, 70);
+}
+
+TEST_F(SpliceSweep, EveryLossIsAnswered) {
+  for (uint16_t n = 1; n <= 3; ++n) {
+    end_unheard(n);
+    ++seat.lost;
+    run_until(kNow + seconds(2 * n));
+    EXPECT_EQ(table.active(), 0u);
+    EXPECT_EQ(table.counters().sweeps, n);
+  }
+}
+
+TEST_F(SpliceSweep, GoesInStepsAlsoWhileRoutesChange) {
+  for (uint16_t n = 1; n <= 2000; ++n) {
+    put(n);
+    ASSERT_TRUE(adopt(n));
+  }
+  for (uint16_t n = 10; n <= 2000; n += 10) {
+    SpliceRecords records = records_of(pair_number(n));
+    seat.rule(records.from_client).state = seat.rule(records.from_server).state = FL_SPLICE_OVER;
+  }
+  seat.lost = 1;
+  router.mtu = 1400;
+  ++router.generation_number;
+  table.on_timer(kNow);
+  EXPECT_GE(table.active(), 2000u - 26);  // 256 were looked at
+  run_until(kNow);
+  EXPECT_EQ(table.active(), 1800u);
+  EXPECT_EQ(table.counters().sweeps, 1u);
+  for (const auto& [name, rule] : seat.rules) EXPECT_EQ(rule.mtu, 1400);
+}
+
+TEST_F(SpliceSweep, ASplitOneThatIsOverIsTakenOnce) {
+  const SpliceRecords records = put(1);
+  ASSERT_TRUE(adopt(1, true));
+  seat.rule(records.from_client).state = seat.rule(records.from_server).state = FL_SPLICE_OVER;
+  for (int second = 0; second < 70; second += 2) {
+    ++seat.lost;
+    run_until(kNow + seconds(second));
+  }
+  EXPECT_EQ(table.size(), 0u);  // its time was not begun anew
+  EXPECT_EQ(table.counters().ended, 1u);
+}
 
 TEST_F(SpliceAdoption, OneWhoseRulesAreGoneIsForgotten) {
   put(1);

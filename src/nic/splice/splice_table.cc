@@ -331,19 +331,22 @@ void SpliceTable::note_end(Splice& splice, Time now) {
 void SpliceTable::on_timer(Time now) {
   timers_.expire(
       now, [this, now](TimerNode& node) { on_splice_timer(static_cast<Splice&>(node), now); });
-  refresh_ways();
+  if (kernel_ == nullptr) return;
+  look_for_changes(now);
+  walk_sunk(now);
+}
+
+std::optional<Time> SpliceTable::next_deadline() const {
+  if (refresh_left_ > 0 || sweep_left_ > 0) return Time{};
+  const std::optional<Time> timer = timers_.next_deadline();
+  if (sunk_.empty()) return timer;
+  return timer ? std::min(*timer, look_for_losses_at_) : look_for_losses_at_;
 }
 
 void SpliceTable::on_splice_timer(Splice& splice, Time now) {
   if (splice.is_over()) return remove(splice, SpliceEnd::kClosed);
+  if (find_end(splice, now)) return;
   const SpliceStatus found = status(splice);
-  if (splice.seat != SpliceSeat::kUser && !splice.reset_noted) {
-    // Events are hints, and may have been lost.
-    if ((found.state & (FL_SPLICE_OVER | FL_SPLICE_RESET)) != 0) return take_end(splice, now);
-    if (SpliceRecords kernels = records(splice); !kernel_->read(kernels)) {
-      return remove(splice, SpliceEnd::kReused);
-    }
-  }
   if (splice.reset_noted) {
     const bool silent = std::ranges::all_of(splice.directions, [&](const Direction& d) {
       return found.flows[d.way].packets == d.packets_at_reset;

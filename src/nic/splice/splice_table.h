@@ -12,7 +12,8 @@
 //     ├────▶ reset: a RST has passed ── close_timeout ──▶ gone      or open again: it was forged
 //     └────▶ idle_timeout without a packet ──▶ gone: both ends are reset
 //
-// When routes change, what has sunk is given its new way out, some of them in each on_timer().
+// In each on_timer(), some of what has sunk is walked over: to give it its new way out when routes
+// have changed, and to find ends that nobody was told of when the kernel has lost events.
 //
 // Bounds: `max_splices`; create() fails beyond it. `max_over` of them may be over and wait; at the
 // bound the oldest goes early. Both are counted.
@@ -45,6 +46,7 @@ struct SpliceCounters {
   uint64_t sink_refused = 0;      // the kernel's table was full; it stays here
   uint64_t adopt_refused = 0;     // found, but max_splices reached: ended
   uint64_t rewired = 0;           // given another way out
+  uint64_t sweeps = 0;            // over all that has sunk, for ends whose events were lost
   uint64_t translated = 0;        // packets, here
   uint64_t icmp_translated = 0;   // errors, handed on to the end they are for
   uint64_t syns_limited = 0;      // would have been answered, but for kAnswersPerSecond
@@ -72,6 +74,7 @@ struct SpliceCounters {
     handle(std::string_view("sink_refused"), sink_refused);
     handle(std::string_view("adopt_refused"), adopt_refused);
     handle(std::string_view("rewired"), rewired);
+    handle(std::string_view("sweeps"), sweeps);
     handle(std::string_view("translated"), translated);
     handle(std::string_view("icmp_translated"), icmp_translated);
     handle(std::string_view("syns_answered"), syns_answered);
@@ -183,9 +186,7 @@ class SpliceTable {
 
   void on_timer(Time now);
   /// In the past: on_timer() has more to do now.
-  std::optional<Time> next_deadline() const {
-    return refresh_left_ > 0 ? Time{} : timers_.next_deadline();
-  }
+  std::optional<Time> next_deadline() const;
 
   /// Wherever packets went; asks the kernel's seat.
   SpliceStatus status(const Splice& splice) const;
@@ -196,8 +197,11 @@ class SpliceTable {
   void for_each(const std::function<void(Splice&)>& visit) const;
 
  private:
-  /// Ways looked up in one on_timer(): some 50 us.
-  static constexpr size_t kRefreshStep = 256;
+  /// Of what has sunk, in one on_timer(): some 50 us for ways to be looked up, as long again for
+  /// ends.
+  static constexpr size_t kSunkStep = 256;
+  /// How long an end may be overdue because its event was lost, beside the sweep itself.
+  static constexpr Duration kLostEventsInterval = seconds(1);
   /// Of each kind, as many as the host stack sends RSTs by default
   /// (StackConfig::resets_per_second): they cost more than a packet, and anybody may ask for them
   /// (RFC 5961 §7).
@@ -212,7 +216,12 @@ class SpliceTable {
                       port::TxPacket& out);
   void sink_if_due(Splice& splice);
   void rewire(Splice& splice);
-  void refresh_ways();
+  void look_for_changes(Time now);
+  void walk_sunk(Time now);
+  void refresh_way(Splice& splice);
+  /// An end that the kernel's program has told of, or would have: events are hints, and may be
+  /// lost. True: taken.
+  bool find_end(Splice& splice, Time now);
   /// The kernel's program has seen an end.
   void take_end(Splice& splice, Time now);
   /// Back from the kernel's seat.
@@ -237,6 +246,9 @@ class SpliceTable {
   size_t sunk_count_ = 0;
   uint64_t refreshed_generation_ = 0;  // of the router, that sunk_ is being refreshed for
   size_t refresh_left_ = 0;            // how many of sunk_, from the front
+  uint64_t swept_losses_ = 0;          // KernelSeat::events_lost() that sunk_ is being swept for
+  size_t sweep_left_ = 0;              // as refresh_left_
+  Time look_for_losses_at_{};
   ObjectPool<Splice> pool_;
   HashIndex<Direction, FourTuple, key_of> index_;
   IntrusiveList<Splice, OverTag> over_;  // oldest first

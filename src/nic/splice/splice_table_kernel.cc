@@ -1,6 +1,7 @@
 // SpliceTable and the kernel's seat: splices that sink, surface, are found again after a restart,
-// and follow the routes.
+// follow the routes, and end unheard.
 #include <algorithm>
+#include <utility>
 
 #include "nic/splice/splice_table.h"
 
@@ -102,6 +103,16 @@ void SpliceTable::take_end(Splice& splice, Time now) {
   note_end(splice, now);
 }
 
+bool SpliceTable::find_end(Splice& splice, Time now) {
+  if (splice.seat == SpliceSeat::kUser || splice.is_over() || splice.reset_noted) return false;
+  SpliceRecords kernels = records(splice);
+  if (!kernel_->read(kernels)) return remove(splice, SpliceEnd::kReused), true;
+  const uint32_t state =
+      splice.state() | kernels.from_client.rule.state | kernels.from_server.rule.state;
+  if ((state & (FL_SPLICE_OVER | FL_SPLICE_RESET)) == 0) return false;
+  return take_end(splice, now), true;
+}
+
 // ---- found after a restart ----
 
 bool SpliceTable::adopt(const SplicePair& found, const Adoption& how, Time now) {
@@ -149,7 +160,7 @@ void SpliceTable::set_options(Splice& splice, const SpliceOptions& options, Time
   timers_.arm(splice, idle_check(splice, status(splice), now));
 }
 
-// ---- routes change ----
+// ---- all that has sunk ----
 
 void SpliceTable::rewire(Splice& splice) {
   splice.way_changed = false;
@@ -157,23 +168,40 @@ void SpliceTable::rewire(Splice& splice) {
   if (!done && done.error().code == Errc::kNotSupported) surface(splice);
 }
 
-void SpliceTable::refresh_ways() {
-  if (kernel_ == nullptr) return;
+void SpliceTable::refresh_way(Splice& splice) {
+  for (Direction& direction : splice.directions) find_way(direction);
+  if (!splice.way_changed) return;
+  ++counters_.rewired;
+  rewire(splice);
+}
+
+void SpliceTable::look_for_changes(Time now) {
   if (refreshed_generation_ != router_.generation()) {
     refreshed_generation_ = router_.generation();
     refresh_left_ = sunk_count_;
   }
+  // What is lost during a sweep is the next one's.
+  if (sunk_.empty() || sweep_left_ > 0 || now < look_for_losses_at_) return;
+  look_for_losses_at_ = now + kLostEventsInterval;
+  const uint64_t lost = kernel_->events_lost();
+  if (std::exchange(swept_losses_, lost) == lost) return;
+  sweep_left_ = sunk_count_;
+  ++counters_.sweeps;
+}
+
+// One walk for both: it turns the list, and two would pass over what the other has turned.
+void SpliceTable::walk_sunk(Time now) {
   refresh_left_ = std::min(refresh_left_, sunk_count_);
-  const size_t step = std::min(refresh_left_, kRefreshStep);
-  refresh_left_ -= step;
-  for (size_t i = 0; i < step; ++i) {
+  sweep_left_ = std::min(sweep_left_, sunk_count_);
+  const size_t step = std::min(std::max(refresh_left_, sweep_left_), kSunkStep);
+  for (size_t i = 0; i < step && !sunk_.empty(); ++i) {
     Splice& splice = *sunk_.pop_front();
     sunk_.push_back(splice);
-    for (Direction& direction : splice.directions) find_way(direction);
-    if (!splice.way_changed) continue;
-    ++counters_.rewired;
-    rewire(splice);
+    if (i < sweep_left_ && find_end(splice, now)) continue;
+    if (i < refresh_left_) refresh_way(splice);
   }
+  refresh_left_ -= std::min(refresh_left_, step);
+  sweep_left_ -= std::min(sweep_left_, step);
 }
 
 // ---- what the kernel has ----
