@@ -180,7 +180,8 @@ Task<bool> HttpSession::relay_after_first_request() {
   const Time passed_on = session_.now();
   balance::Server& chosen = *session_.chosen();
   ++chosen.counters().requests;
-  if (session_.options().splices_early()) {
+  const bool early = session_.options().splices_early();
+  if (early) {
     fill_record();
     if (session_.splice(request_.began)) {
       request_logged_ = true;
@@ -203,7 +204,8 @@ Task<bool> HttpSession::relay_after_first_request() {
     chosen.counters().total_latency += session_.record().wait;
     upload_.reset();
     fill_record();
-    if (!is_last_and_small() && session_.splice(request_.began)) {
+    // A refusal stands: what the two ends have agreed on stays as it is.
+    if (!early && !is_last_and_small() && session_.splice(request_.began)) {
       request_logged_ = true;
       co_return false;
     }

@@ -411,6 +411,21 @@ TEST(Switch, EstablishedIsHowLongAClientMayKeepASpliceFromBeginning) {
   EXPECT_EQ(world.sut().counters().idle_timeouts, 1u);
 }
 
+TEST(Switch, OneSessionIsRefusedASpliceOnce) {
+  for (const Splicing when : {Splicing::kEarly, Splicing::kAnswered}) {
+    SwitchWorld world({.max_splices = 0});
+    SwitchOptions options = SwitchWorld::options({11});
+    options.virtual_servers[0].splicing = when;
+    world.start(std::move(options));
+    world.serve(11, SwitchWorld::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"));
+    const std::string response = world.asked(std::string(kGet));
+    EXPECT_EQ(status_of(response), "200") << response;
+    constexpr auto kTableFull = static_cast<size_t>(host::SpliceRefusal::kTableFull);
+    EXPECT_EQ(world.stack().splice_refusals()[kTableFull], 1u);
+    EXPECT_EQ(world.sut().counters().spliced, 0u);
+  }
+}
+
 TEST(Switch, TimewaitIsHowLongASpliceThatHasEndedLetsLatePacketsPass) {
   SwitchWorld world;
   SwitchOptions options = with_timeouts({.timewait = seconds(5)});
