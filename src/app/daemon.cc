@@ -210,7 +210,7 @@ bool Daemon::has_connections() const {
       [echoes = !config_.echo_servers.empty()](ShardMember& member) {
         const host::Stack& stack = member.shard->stack();
         return member.layer7->session_count() + stack.splicing_count() + stack.splices().active() +
-               (echoes ? stack.connection_count() : 0);
+               stack.teardown().active() + (echoes ? stack.connection_count() : 0);
       },
       kAnswerTimeout);
   return !counts || std::ranges::any_of(*counts, [](size_t count) { return count > 0; });

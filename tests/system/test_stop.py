@@ -1,13 +1,15 @@
 """The ends of a daemon: stop, drain, keep, kill -9; and what they leave in the kernel."""
 
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from harness.lab import CLIENT_ADDRESS
-from harness.proxies import FAIRLEAD_PORT, Switch
-from harness.scripted import ask, connect, connect_many, read_response, request
+from harness.proxies import FAIRLEAD_PORT, Switch, virtual_server
+from harness.scripted import (
+    ScriptedServer, ask, connect, connect_many, read_response, request, response, wait_until)
 
 PINS = Path("/sys/fs/bpf/fairlead")
 
@@ -106,6 +108,34 @@ def test_a_draining_daemon_takes_no_new_connections_and_waits_for_those_it_has(w
     assert refused.returncode == 1 and "stopping" in refused.stderr
     held.raw.close()
     assert switch.process.wait() == 0
+
+
+def test_a_draining_daemon_waits_for_connections_that_the_nic_stack_closes(web_lab, binaries,
+                                                                           tmp_path):
+    closes = threading.Event()
+
+    def answer_and_stay(connection):
+        connection.receive_until(b"\r\n\r\n")
+        connection.send(response(b"hi", headers="Connection: close\r\n"))
+        closes.wait(60)
+
+    with ScriptedServer(web_lab, 8000, answer_and_stay) as server:
+        config = ("tcp { teardown_offload on }\n" +
+                  virtual_server("balance request", [server.endpoint]))
+        switch = Switch(web_lab, binaries, tmp_path, config)
+        try:
+            assert ask(web_lab, FAIRLEAD_PORT, request())[0] == 200
+            wait_until(lambda: switch.sessions() == 0)
+            assert switch.show_json("stats")["teardown"]["active"] == 1
+            switch.ask("stop", "--drain", "50s")
+            time.sleep(1)
+            assert switch.process.running
+            closes.set()
+            assert switch.process.wait() == 0
+        finally:
+            closes.set()
+            if switch.process.running:
+                switch.stop()
 
 
 def test_draining_ends_when_its_time_is_up(web_lab, switch):
