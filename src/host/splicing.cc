@@ -278,6 +278,17 @@ void Splicing::pass_on(Side& from, const Segment& segment, const port::RxPacket&
   }
 }
 
+nic::Splice::Direction* Splicing::passed_on(const Connection& connection, SeqNum seq) {
+  Side& to = side_of(connection);
+  const Side& from = other(to);
+  nic::Splice::Direction& answers = direction_from(to);
+  const SeqNum as_it_came = from.in + static_cast<uint32_t>(seq - to.out);
+  const bool in_flight = as_it_came.at_or_after(from.in) &&
+                         as_it_came.at_or_after(SeqNum(answers.rule.acked)) &&
+                         as_it_came.before(from.high);
+  return in_flight ? &answers : nullptr;
+}
+
 // ---- the end ----
 
 void Splicing::let_go(Connection& c) {

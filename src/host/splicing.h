@@ -58,6 +58,10 @@ class Splicing final : public Observer, public TimerNode, public ListHook<Splici
   /// A segment for one of the two, once translating. True when it is over.
   bool on_segment(Connection& connection, const Segment& segment, const port::RxPacket& packet,
                   Time now);
+  /// Of a segment to `connection`'s peer that begins with `seq`, once translating: the direction
+  /// whose packets answer it, if it was passed on and may be in flight. nullptr: it is ours, or was
+  /// never sent.
+  nic::Splice::Direction* passed_on(const Connection& connection, SeqNum seq);
   /// Something about one of the two has changed. True when it is over: both connections were
   /// released and the splice is the table's, or has ended.
   bool step(Time now);

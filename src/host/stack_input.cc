@@ -199,15 +199,21 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, const port::RxPack
     ++counters.drop_bad_icmp;
     return;
   }
-  if (splices_.find(error->tuple) != nullptr) {
+  Connection* c = index_.find(error->tuple);
+  nic::Splice::Direction* back = splices_.find(error->tuple);
+  if (c != nullptr && c->splicing_ && c->splicing()->translating()) {
+    back = c->splicing()->passed_on(*c, error->seq);
+  }
+  if (back != nullptr) {
     port::TxPacket* out = append_forward();
-    if (out != nullptr && !splices_.translate_error(*error, packet, now, *out)) drop_forward();
+    if (out != nullptr && !splices_.translate_error(*back, *error, packet, now, *out)) {
+      drop_forward();
+    }
     return;
   }
   const std::optional<uint32_t> mtu = error->path_mtu();
   const bool too_big = error->kind == wire::TcpError::Kind::kTooBig;
   if (too_big && mtu && teardown_.on_too_big(error->tuple, error->seq, *mtu)) return;
-  Connection* c = index_.find(error->tuple);
   // RFC 5927 §4.1: only an error about something in flight is believed.
   if (c == nullptr || error->seq.before(c->sender_.vars().una) ||
       !error->seq.before(c->sender_.vars().nxt)) {

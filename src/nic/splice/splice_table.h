@@ -177,10 +177,11 @@ class SpliceTable {
   /// What is to be sent because of a packet of `direction`; it refers to the packet's bytes.
   Made translate(Splice::Direction& direction, const port::RxPacket& packet, Time now,
                  port::TxPacket& out);
-  /// Makes of `packet`, an intact ICMP error whose `error.tuple` a direction has, what is sent to
-  /// the end whose packet it is about. False: nothing, and the reason is counted.
-  bool translate_error(const wire::TcpError& error, const port::RxPacket& packet, Time now,
-                       port::TxPacket& out);
+  /// Makes of `packet`, an intact ICMP error whose `error.tuple` is that of `back`, what is sent to
+  /// the end whose packet it is about. Before open(), the caller has seen to it that this can be in
+  /// flight. False: nothing, and the reason is counted.
+  bool translate_error(Splice::Direction& back, const wire::TcpError& error,
+                       const port::RxPacket& packet, Time now, port::TxPacket& out);
   /// Takes note of what the kernel's program has told of a rule of ours.
   void on_event(const fl_splice_event& event, Time now);
 

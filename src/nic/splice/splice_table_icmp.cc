@@ -57,10 +57,9 @@ std::optional<wire::IcmpHeader> believed(const wire::TcpError& error) {
 
 }  // namespace
 
-bool SpliceTable::translate_error(const wire::TcpError& error, const port::RxPacket& packet,
-                                  Time now, port::TxPacket& out) {
+bool SpliceTable::translate_error(Direction& back, const wire::TcpError& error,
+                                  const port::RxPacket& packet, Time now, port::TxPacket& out) {
   if (!errors_.allow(now, kAnswersPerSecond)) return ++counters_.icmp_limited, false;
-  Direction& back = *find(error.tuple);
   const Direction& quoted = back.splice->other(back);
   const std::optional<Carrier> carrier = carrier_of(packet);
   const std::optional<wire::IcmpHeader> header = believed(error);
@@ -68,7 +67,7 @@ bool SpliceTable::translate_error(const wire::TcpError& error, const port::RxPac
   std::array<uint8_t, port::kMaxQuotedHeaders> headers;
   const size_t size = untranslate(quoted.tuple, quoted.rule, error.quote, headers);
   if (!carrier || !header || size == 0 ||
-      !in_flight(current_rule(back, in_kernel(*back.splice)), seq)) {
+      (back.splice->open && !in_flight(current_rule(back, in_kernel(*back.splice)), seq))) {
     return ++counters_.drop_bad_icmp, false;
   }
   if (carrier->hop_limit <= 1) return ++counters_.drop_ttl, false;
