@@ -4,7 +4,7 @@
 // Spliced connections found in the kernel's table go to the shard that has them now. When the
 // number of shards has changed, a connection's two 4-tuples may hash to two shards: the rules then
 // decide where its packets come up (SteeringOptions::shard_by_rule), and its 4-tuples are kept from
-// new connections.
+// new connections until it ends.
 #pragma once
 
 #include <cstdint>

@@ -129,10 +129,10 @@ void ShardGroup::use_seat(ShardMember& member, nic::KernelSeat& seat) {
 
 bool ShardGroup::adopt(const nic::SplicePair& pair, const Adoption& how) {
   const bool split = how.client_shard != how.server_shard;
-  if (split) split_.insert({pair.client, pair.server});
   nic::SpliceTable& table = members_.at(how.client_shard)->shard->stack().splices();
-  return table.adopt(pair, {.shard = static_cast<uint16_t>(how.client_shard), .split = split},
-                     how.now);
+  return table.adopt(
+      pair, {.shard = static_cast<uint16_t>(how.client_shard), .split = split ? &split_ : nullptr},
+      how.now);
 }
 
 Result<void> ShardGroup::serve(const control::EchoServerConfig& server,

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <thread>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "base/result.h"
 #include "control/config/config.h"
 #include "nic/splice/kernel_seat.h"
+#include "nic/splice/split_tuples.h"
 #include "nic/steering/steering.h"
 #include "port/netlink_router.h"
 #include "port/port.h"
@@ -83,10 +83,8 @@ class ShardGroup {
   static Result<void> follow_router(ShardMember& member, Log& log);
   void use_seat(ShardMember& member, nic::KernelSeat& seat);
 
+  nic::SplitTuples split_;  // before members_, which use it to their end
   std::vector<std::unique_ptr<ShardMember>> members_;
-  /// Whose packets come to another shard than their hash says: not for new connections. Does not
-  /// change after start().
-  std::set<FourTuple> split_;
   bool stopped_ = false;
 };
 

@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "base/timer_wheel.h"
 #include "nic/splice/splice_tables.h"
+#include "nic/splice/split_tuples.h"
 #include "port/path.h"
 #include "wire/address.h"
 
@@ -108,9 +109,10 @@ class Splice : public TimerNode, public ListHook<OverTag>, public ListHook<SunkT
   bool stays = false;  // in this process: on its way to its end, or the kernel's table is full
   bool reset_noted = false;  // a RST has passed, close_timeout runs
   bool way_changed = false;  // and the kernel's rules don't know
-  /// Packets of one direction come here only because the kernel's rule says so: by their hash they
-  /// are another shard's. Its rules stay where they are until it is forgotten.
-  bool split = false;
+  /// Not nullptr: packets of one direction come here only because the kernel's rule says so, by
+  /// their hash they are another shard's. Its rules stay where they are until it is forgotten, and
+  /// so do its 4-tuples there.
+  SplitTuples* split = nullptr;
 
   Direction& other(const Direction& direction) { return directions[direction.way ^ 1]; }
   const FourTuple& client() const { return directions[kUp].tuple; }

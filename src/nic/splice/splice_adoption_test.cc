@@ -100,7 +100,7 @@ class SpliceAdoption : public testing::Test {
     return records;
   }
   bool adopt(uint16_t n, bool split = false) {
-    return table.adopt(pair_number(n), {.shard = kShard, .split = split}, kNow);
+    return table.adopt(pair_number(n), {.shard = kShard, .split = split ? &splits : nullptr}, kNow);
   }
   fl_splice_event event(const SpliceRecord& record, fl_splice_event_kind kind) const {
     fl_splice_event out{};
@@ -112,6 +112,7 @@ class SpliceAdoption : public testing::Test {
 
   FakeRouter router;
   FakeSeat seat;
+  SplitTuples splits;
   SpliceTable table{{.max_splices = 2000, .max_over = 16}, router, SipKey{}, kNow};
 };
 
@@ -215,6 +216,34 @@ TEST_F(SpliceAdoption, ASplitOnesRulesStayUntilItIsForgotten) {
   EXPECT_EQ(seat.rules.size(), 2u);
   table.on_timer(kNow + minutes(2));
   EXPECT_TRUE(seat.rules.empty());
+}
+
+TEST_F(SpliceAdoption, ASplitOnesAddressesAreFreeWhenItsRulesAreGone) {
+  SpliceRecords records = put(1);
+  put(2);
+  ASSERT_TRUE(adopt(1, true));
+  ASSERT_TRUE(adopt(2));
+  const auto are_kept = [this](uint16_t n) {
+    const SplicePair pair = pair_number(n);
+    EXPECT_EQ(splits.contains(pair.client), splits.contains(pair.server));
+    return splits.contains(pair.server);
+  };
+  EXPECT_TRUE(are_kept(1));
+  EXPECT_FALSE(are_kept(2));
+  seat.rule(records.from_client).state = FL_SPLICE_OVER;
+  seat.rule(records.from_server).state = FL_SPLICE_OVER;
+  table.on_event(event(records.from_client, FL_SPLICE_EVENT_OVER), kNow);
+  EXPECT_TRUE(are_kept(1));  // late packets are still on their way
+  table.on_timer(kNow + minutes(2));
+  EXPECT_FALSE(are_kept(1));
+}
+
+TEST_F(SpliceAdoption, ASplitOneBeyondTheBoundKeepsNoAddresses) {
+  SpliceTable full({.max_splices = 0}, router, SipKey{}, kNow);
+  full.use_kernel_seat(&seat, {2});
+  put(1);
+  EXPECT_FALSE(full.adopt(pair_number(1), {.shard = kShard, .split = &splits}, kNow));
+  EXPECT_FALSE(splits.contains(pair_number(1).server));
 }
 
 TEST_F(SpliceAdoption, ASplitOneOutlivesADoubtfulReset) {

@@ -104,7 +104,10 @@ void SpliceTable::report(Splice& splice, SpliceEnd end) {
 
 void SpliceTable::remove(Splice& splice, SpliceEnd end) {
   surface(splice);
-  for (Direction& direction : splice.directions) index_.erase(direction);
+  for (Direction& direction : splice.directions) {
+    index_.erase(direction);
+    if (splice.split != nullptr) splice.split->remove(direction.tuple);
+  }
   timers_.disarm(splice);
   if (IntrusiveList<Splice, OverTag>::is_linked(splice)) {
     over_.erase(splice);

@@ -116,8 +116,8 @@ class SpliceTable {
   }
 
   struct Adoption {
-    uint16_t shard = 0;  // this one
-    bool split = false;  // see Splice::split
+    uint16_t shard = 0;            // this one
+    SplitTuples* split = nullptr;  // see Splice::split; outlives this object
     SpliceOptions options{};
   };
   /// Takes over a pair that was found in the kernel's table. False: max_splices reached, and its

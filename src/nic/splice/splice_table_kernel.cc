@@ -93,7 +93,7 @@ void SpliceTable::on_event(const fl_splice_event& event, Time now) {
 }
 
 void SpliceTable::take_end(Splice& splice, Time now) {
-  if (splice.split) {
+  if (splice.split != nullptr) {
     const SpliceRecords kernels = in_kernel(splice);
     splice.directions[Splice::kUp].rule.state |= kernels.from_client.rule.state;
     splice.directions[Splice::kDown].rule.state |= kernels.from_server.rule.state;
@@ -140,6 +140,7 @@ bool SpliceTable::adopt(const SplicePair& found, const Adoption& how, Time now) 
   ++sunk_count_;
   for (Direction& direction : splice->directions) {
     index_.insert(direction);
+    if (how.split != nullptr) how.split->add(direction.tuple);
     find_way(direction);  // if it can't be found now, the one the rule has will do
   }
   ++counters_.adopted;
