@@ -49,13 +49,17 @@ def tshark(file: Path, *options: str) -> str:
 
 
 def closed_otherwise(file: Path) -> list[frozenset[str]]:
-    """The pairs of ports between which not both ends have sent FIN, or one has sent RST."""
+    """The pairs of ports between which not both ends have sent FIN, or one has sent RST before. A RST
+    behind both FINs is of a client that uses its port again while the other's FIN is under way."""
     seen = collections.defaultdict(set)
     for line in tshark(file, "-Y", "tcp", "-T", "fields", "-e", "tcp.srcport", "-e", "tcp.dstport",
                        "-e", "tcp.flags.fin", "-e", "tcp.flags.reset").splitlines():
         source, destination, fin, reset = line.split()
-        seen[frozenset((source, destination))] |= (
-            ({source} if fin == "1" else set()) | ({"RST"} if reset == "1" else set()))
+        ends = seen[frozenset((source, destination))]
+        if fin == "1":
+            ends.add(source)
+        if reset == "1" and len(ends) < 2:
+            ends.add("RST")
     return [ports for ports, ends in seen.items() if ends != ports]
 
 
