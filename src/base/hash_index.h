@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -17,20 +18,29 @@
 
 namespace fairlead {
 
-/// KeyOf(const T&) -> const Key&. Key has operator==, and no padding unless HashOf is given, which
-/// must be keyed, too.
-template <typename T, typename Key, const Key& (*KeyOf)(const T&),
-          uint64_t (*HashOf)(const SipKey&, const Key&) = siphash13<Key>>
+/// SipHash-1-3 of a key without padding.
+template <typename Key>
+class SipHasher {
+ public:
+  SipHasher(SipKey secret) : secret_(secret) {}
+  uint64_t operator()(const Key& key) const { return siphash13(secret_, key); }
+
+ private:
+  SipKey secret_;
+};
+
+/// KeyOf(const T&) -> const Key&. Key has operator==. Hasher(const Key&) -> uint64_t, keyed.
+template <typename T, typename Key, const Key& (*KeyOf)(const T&), typename Hasher = SipHasher<Key>>
 class HashIndex {
  public:
   /// Allocates nothing more up to `expected` objects.
-  explicit HashIndex(SipKey secret, size_t expected = 48)
-      : secret_(secret), slots_(std::bit_ceil(expected * 4 / 3 + 1)) {}
+  explicit HashIndex(Hasher hasher, size_t expected = 48)
+      : hasher_(std::move(hasher)), slots_(std::bit_ceil(expected * 4 / 3 + 1)) {}
 
   size_t size() const { return size_; }
   size_t slots() const { return slots_.size(); }
 
-  T* find(const Key& key) const { return find(key, hash_of(key)); }
+  T* find(const Key& key) const { return size_ == 0 ? nullptr : find(key, hash_of(key)); }
   /// With a hash_of(key) that the caller has.
   T* find(const Key& key, uint64_t hash) const {
     for (size_t i = hash & mask();; i = (i + 1) & mask()) {
@@ -42,7 +52,7 @@ class HashIndex {
 
   // For many look-ups at a time: the memory for one is fetched while others are under way. Whoever
   // asks in these steps, with other work in between, finds what find() needs in the cache.
-  uint64_t hash_of(const Key& key) const { return HashOf(secret_, key); }
+  uint64_t hash_of(const Key& key) const { return hasher_(key); }
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask()]); }
   /// What find() would return for the key with this hash, or for another with the same.
   T* guess(uint64_t hash) const {
@@ -105,7 +115,7 @@ class HashIndex {
     }
   }
 
-  SipKey secret_;
+  Hasher hasher_;
   size_t size_ = 0;
   Slots slots_;
 };

@@ -18,7 +18,7 @@ using Index = HashIndex<Item, uint64_t, key_of>;
 
 TEST(HashIndex, AgreesWithAStandardMapOverInsertionsAndDeletions) {
   Rng rng(3);
-  Index index({1, 2});
+  Index index(SipKey{1, 2});
   std::unordered_map<uint64_t, Item*> model;
   std::deque<Item> items;
   for (int step = 0; step < 200'000; ++step) {
@@ -45,7 +45,7 @@ TEST(HashIndex, AgreesWithAStandardMapOverInsertionsAndDeletions) {
 
 TEST(HashIndex, DoesNotGrowUpToTheExpectedNumber) {
   for (const size_t expected : {1u, 48u, 49u, 3000u, 3072u}) {
-    Index index({1, 2}, expected);
+    Index index(SipKey{1, 2}, expected);
     const size_t slots = index.slots();
     std::deque<Item> items;
     for (uint64_t key = 0; key < expected; ++key) index.insert(items.emplace_back(key));

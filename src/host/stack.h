@@ -48,6 +48,7 @@
 #include "port/packet_builder.h"
 #include "port/path.h"
 #include "port/port.h"
+#include "wire/flow_hasher.h"
 
 namespace fairlead::host {
 
@@ -288,7 +289,8 @@ class Stack {
   std::vector<std::unique_ptr<SocketOptions>> interned_options_;
 
   ObjectPool<Connection> connections_;
-  HashIndex<Connection, FourTuple, connection_key> index_;
+  FlowHasher flow_hasher_;  // of all that follows
+  HashIndex<Connection, FourTuple, connection_key, FlowHasher> index_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   HashIndex<Listener, Endpoint, listener_key> listener_index_;
   TimeWaitTable time_wait_;

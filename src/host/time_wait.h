@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "base/hash_index.h"
 #include "base/object_pool.h"
@@ -18,6 +19,7 @@
 #include "base/time.h"
 #include "base/timer_wheel.h"
 #include "wire/address.h"
+#include "wire/flow_hasher.h"
 
 namespace fairlead::host {
 
@@ -40,8 +42,8 @@ static_assert(sizeof(TimeWait) == 80);
 
 class TimeWaitTable {
  public:
-  TimeWaitTable(size_t capacity, SipKey secret, Time start)
-      : pool_(capacity), index_(secret), timers_(start) {}
+  TimeWaitTable(size_t capacity, FlowHasher hasher, Time start)
+      : pool_(capacity), index_(std::move(hasher)), timers_(start) {}
   ~TimeWaitTable() {
     while (TimerNode* first = timers_.soonest()) erase(entry(*first));
   }
@@ -53,7 +55,7 @@ class TimeWaitTable {
     Time from;
     Duration lasts;  // whole milliseconds count, 49 days at most
   };
-  /// As HashIndex::prefetch(), for the secret this was made with.
+  /// As HashIndex::prefetch(), for the hasher this was made with.
   void prefetch(uint64_t hash) const { index_.prefetch(hash); }
   /// A new entry for `tuple`, which must have none. `recycled`: another had to go for it.
   TimeWait& insert(const FourTuple& tuple, Rest rest, bool& recycled) {
@@ -86,7 +88,7 @@ class TimeWaitTable {
   static TimeWait& entry(TimerNode& node) { return static_cast<TimeWait&>(node); }
 
   ObjectPool<TimeWait> pool_;
-  HashIndex<TimeWait, FourTuple, key_of> index_;
+  HashIndex<TimeWait, FourTuple, key_of, FlowHasher> index_;
   TimerWheel timers_;
 };
 

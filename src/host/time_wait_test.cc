@@ -23,7 +23,7 @@ class TimeWaits : public testing::Test {
   void pass(Duration duration) { table_.expire(now_ += duration); }
 
   Time now_ = kStart;
-  TimeWaitTable table_{3, {}, kStart};
+  TimeWaitTable table_{3, SipKey{}, kStart};
 };
 
 TEST_F(TimeWaits, EachEndsAfterItsOwnTime) {

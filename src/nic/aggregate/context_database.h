@@ -51,7 +51,7 @@ class ContextDatabase {
   ContextDatabase(const Options& options, Time now)
       : del_timer_(options.del_timer),
         pool_(options.capacity),
-        index_(options.secret, options.capacity),
+        index_(Hasher{options.secret}, options.capacity),
         timers_(now) {
     pool_.allocate_all();
   }
@@ -96,18 +96,21 @@ class ContextDatabase {
  private:
   static const ConnectionKey& key_of(const Context& context) { return context.key; }
   /// Of IPv4 only what is not the same for all: 16 bytes in place of 40.
-  static uint64_t hash(const SipKey& secret, const ConnectionKey& key) {
-    if (!key.tuple.local.address.is_v4()) return siphash13(secret, key);
-    const std::array<uint64_t, 2> words{
-        uint64_t{key.tuple.local.address.v4_value()} << 32 | key.tuple.remote.address.v4_value(),
-        uint64_t{key.tuple.local.port} << 48 | uint64_t{key.tuple.remote.port} << 32 |
-            uint64_t{key.outer_vlan} << 16 | key.inner_vlan};
-    return siphash13(secret, words);
-  }
+  struct Hasher {
+    SipKey secret;
+    uint64_t operator()(const ConnectionKey& key) const {
+      if (!key.tuple.local.address.is_v4()) return siphash13(secret, key);
+      const std::array<uint64_t, 2> words{
+          uint64_t{key.tuple.local.address.v4_value()} << 32 | key.tuple.remote.address.v4_value(),
+          uint64_t{key.tuple.local.port} << 48 | uint64_t{key.tuple.remote.port} << 32 |
+              uint64_t{key.outer_vlan} << 16 | key.inner_vlan};
+      return siphash13(secret, words);
+    }
+  };
 
   Duration del_timer_;
   ObjectPool<Context> pool_;
-  HashIndex<Context, ConnectionKey, key_of, hash> index_;
+  HashIndex<Context, ConnectionKey, key_of, Hasher> index_;
   TimerWheel timers_;
 };
 

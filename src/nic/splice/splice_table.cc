@@ -1,6 +1,7 @@
 #include "nic/splice/splice_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "nic/splice/splice_rule.h"
@@ -58,8 +59,12 @@ uint64_t nanoseconds(Time at) { return static_cast<uint64_t>(at.time_since_epoch
 
 }  // namespace
 
-SpliceTable::SpliceTable(const Bounds& bounds, port::Router& router, SipKey secret, Time now)
-    : bounds_(bounds), router_(router), pool_(bounds.max_splices), index_(secret), timers_(now) {}
+SpliceTable::SpliceTable(const Bounds& bounds, port::Router& router, FlowHasher hasher, Time now)
+    : bounds_(bounds),
+      router_(router),
+      pool_(bounds.max_splices),
+      index_(std::move(hasher)),
+      timers_(now) {}
 
 SpliceTable::~SpliceTable() {
   std::vector<Splice*> all;

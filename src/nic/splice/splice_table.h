@@ -33,6 +33,7 @@
 #include "port/packet.h"
 #include "port/packet_builder.h"
 #include "port/path.h"
+#include "wire/flow_hasher.h"
 #include "wire/icmp.h"
 
 namespace fairlead::nic {
@@ -103,7 +104,7 @@ class SpliceTable {
     size_t max_over = 1 << 16;
   };
 
-  SpliceTable(const Bounds& bounds, port::Router& router, SipKey secret, Time now);
+  SpliceTable(const Bounds& bounds, port::Router& router, FlowHasher hasher, Time now);
   ~SpliceTable();
   SpliceTable(const SpliceTable&) = delete;
   SpliceTable& operator=(const SpliceTable&) = delete;
@@ -251,7 +252,7 @@ class SpliceTable {
   size_t sweep_left_ = 0;              // as refresh_left_
   Time look_for_losses_at_{};
   ObjectPool<Splice> pool_;
-  HashIndex<Direction, FourTuple, key_of> index_;
+  HashIndex<Direction, FourTuple, key_of, FlowHasher> index_;
   IntrusiveList<Splice, OverTag> over_;  // oldest first
   size_t over_count_ = 0;
   TimerWheel timers_;

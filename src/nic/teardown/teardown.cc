@@ -1,6 +1,7 @@
 #include "nic/teardown/teardown.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -54,12 +55,12 @@ uint64_t size_of(std::span<const ByteSpan> data) {
 
 }  // namespace
 
-Teardown::Teardown(const Options& options, SipKey secret, TeardownObserver* observer, Time now)
+Teardown::Teardown(const Options& options, FlowHasher hasher, TeardownObserver* observer, Time now)
     : options_(options),
       observer_(observer),
       held_pool_(options.max_held_bytes / sizeof(HeldChunk)),
       pool_(options.max_flows),
-      index_(secret),
+      index_(std::move(hasher)),
       wheel_({.flows = options.max_flows}, now) {
   CHECK(options.fin_wait_2 < wheel_.longest());
   CHECK(options.max_timeouts < 32);

@@ -47,6 +47,7 @@
 #include "port/packet.h"
 #include "port/packet_builder.h"
 #include "wire/address.h"
+#include "wire/flow_hasher.h"
 #include "wire/tcp_options.h"
 
 namespace fairlead::nic {
@@ -142,7 +143,7 @@ class Teardown {
   };
 
   /// `observer` outlives this object; nullptr: none.
-  Teardown(const Options& options, SipKey secret, TeardownObserver* observer, Time now);
+  Teardown(const Options& options, FlowHasher hasher, TeardownObserver* observer, Time now);
   ~Teardown();
   Teardown(const Teardown&) = delete;
   Teardown& operator=(const Teardown&) = delete;
@@ -259,7 +260,7 @@ class Teardown {
   TeardownObserver* observer_;
   HeldPool held_pool_;
   ObjectPool<Flow> pool_;
-  HashIndex<Flow, FourTuple, key_of> index_;
+  HashIndex<Flow, FourTuple, key_of, FlowHasher> index_;
   std::vector<FlowState> states_;  // by flow id, as far as ids were ever given
   std::vector<Flow*> by_id_;       // likewise
   std::vector<uint32_t> free_ids_;

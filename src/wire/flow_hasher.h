@@ -1,0 +1,44 @@
+// FlowHasher: the keyed hash of a connection's addresses (SipHash-1-3), for all tables of a stack.
+//
+// What happens to a packet asks for the same hash again and again: it is looked up in several
+// tables, put into one, taken from another. Copies of a hasher share a memory of the latest hashes:
+// 64 of them, 3 KiB, by ports; enough for a burst. Not for more than one thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "base/siphash.h"
+#include "wire/address.h"
+
+namespace fairlead {
+
+class FlowHasher {
+ public:
+  FlowHasher(SipKey secret) : memory_(std::make_shared<Memory>(secret)) {}
+
+  uint64_t operator()(const FourTuple& tuple) const {
+    Latest& latest = memory_->latest[(tuple.remote.port ^ tuple.local.port) % kLatest];
+    if (latest.tuple != tuple) latest = {tuple, siphash13(memory_->secret, tuple)};
+    return latest.hash;
+  }
+
+ private:
+  static constexpr size_t kLatest = 64;
+
+  struct Latest {
+    FourTuple tuple;
+    uint64_t hash;
+  };
+  struct Memory {
+    explicit Memory(SipKey key) : secret(key) { latest.fill({{}, siphash13(key, FourTuple{})}); }
+
+    SipKey secret;
+    std::array<Latest, kLatest> latest;
+  };
+
+  std::shared_ptr<Memory> memory_;
+};
+
+}  // namespace fairlead
