@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Fairlead as a layer-7 switch against HAProxy, nginx and no proxy: one lab, one run.
 
-    bench/switch.py [--binaries build/release] [--repetitions 5] [--quick] [--placement free|apart]
+    bench/switch.py [--binaries build/release] [--repetitions 5] [--quick] [--placement free|apart|ends]
                     [--seat automatic|tc|xdp|user] [--servers 1|2|3]
 
     client: wrk ── veth ── fairlead: one of  Fairlead  :8080 … 8091 ── veth ── server1:
@@ -171,6 +171,8 @@ def print_results(contenders: list[Contender], results: dict, memory: dict) -> N
 def placement_of(options) -> str:
     if options.placement == "apart":
         return f"proxies on processor 0, client and servers on {options.others[-1]}"
+    if options.placement == "ends":
+        return "client on processor 0, servers on 1, proxies left to the scheduler"
     return f"left to the scheduler, the same for all, on {os.cpu_count()} processors"
 
 
@@ -180,7 +182,7 @@ def run_in_lab(options, scratch: Path) -> None:
         lab = Lab(f"bs{os.getpid() % 100_000}", "on", "--addresses", "3")
         stack.callback(lab.down)
         Ghosts.keep_ports_from_kernel(lab)
-        backends = Backends(lab, scratch, options.others)
+        backends = Backends(lab, scratch, options.servers_on)
         stack.callback(backends.stop)
         servers = BACKENDS[:options.servers]
         config = (virtual_server("", servers)
@@ -205,11 +207,12 @@ def run_in_lab(options, scratch: Path) -> None:
         contenders.append(Contender("direct", address_of("b1"), HTTP))
         results = measure(lab, contenders, options)
         print_results(contenders, results, measure_memory(lab, contenders))
-        table = measure_table(lab, spliced, switch, options)
-        print_table("How large the table of splices is", [f"{held:,} others" for held in table],
+        table = measure_table(lab, spliced, contenders[-1], switch, options)
+        print_table("How large the table of splices is: Fairlead spliced ÷ direct",
+                    [f"{held:,} others" for held in table],
                     [["64 B, keep-alive, 64 connections",
-                      *(f"**{rate / table[0]:.2f}** ({rate / 1e3:.2f} k/s)"
-                        for rate in table.values())]])
+                      *(f"**{rates.spliced / rates.direct:.2f}** ({rates.spliced / 1e3:.2f} and "
+                        f"{rates.direct / 1e3:.2f} k/s)" for rates in table.values())]])
 
 
 def main() -> int:
@@ -217,8 +220,9 @@ def main() -> int:
     parser.add_argument("--binaries", type=Path, default=SOURCE / "build/release")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a second per measurement, not three")
-    parser.add_argument("--placement", choices=("free", "apart"), default="free",
-                        help="apart: proxies on processor 0, all else on the others")
+    parser.add_argument("--placement", choices=("free", "apart", "ends"), default="free",
+                        help="apart: proxies on processor 0, all else on the others; ends: client "
+                        "on processor 0, servers on 1, proxies where the scheduler wants them")
     parser.add_argument("--seat", choices=("automatic", "tc", "xdp", "user"), default="automatic")
     parser.add_argument("--servers", type=int, choices=(1, 2, 3), default=1)
     options = parser.parse_args()
@@ -229,10 +233,12 @@ def main() -> int:
         print("switch.py: needs two processors", file=sys.stderr)
         return 1
     options.seconds = 1 if options.quick else 3
-    options.proxy, options.others = [], []
+    options.proxy, options.others, options.servers_on = [], [], []
     if options.placement == "apart":
         options.proxy = ["taskset", "-c", "0"]
-        options.others = ["taskset", "-c", f"1-{os.cpu_count() - 1}"]
+        options.others = options.servers_on = ["taskset", "-c", f"1-{os.cpu_count() - 1}"]
+    elif options.placement == "ends":
+        options.others, options.servers_on = ["taskset", "-c", "0"], ["taskset", "-c", "1"]
     print_machine()
     print(f"Placement: {placement_of(options)}. Seat: {options.seat}. Servers: {options.servers}.")
     with tempfile.TemporaryDirectory() as scratch:

@@ -145,16 +145,28 @@ class Ghosts:
                     end.close()
 
 
-def measure_table(lab: Lab, contender: Contender, switch: Switch, options) -> dict[int, float]:
-    """Requests per second by the number of other spliced connections that are there."""
+@dataclass
+class TableRates:
+    """Requests per second, with so many other spliced connections there."""
+
+    spliced: float
+    direct: float
+
+
+def measure_table(lab: Lab, spliced: Contender, direct: Contender, switch: Switch,
+                  options) -> dict[int, TableRates]:
+    """By number. The two alternate: the machine gets slower and faster by more than the table does."""
     ghosts = Ghosts(lab)
-    rates = {}
-    url = f"http://{contender.address}:{contender.port}/64"
+    rates: dict[int, TableRates] = {}
     for held in HELD:
         ghosts.make(held - max(rates, default=0))
         sunk = switch.show_json("stats")["splices"]["counters"]["sunk"]
         assert sunk >= held, (sunk, held)
-        rates[held] = statistics.median(
-            wrk(lab, url, seconds=options.seconds, before=options.others).rate
-            for _ in range(options.repetitions))
+        measured: dict[str, list[float]] = {spliced.name: [], direct.name: []}
+        for _ in range(options.repetitions):
+            for contender in (spliced, direct):
+                url = f"http://{contender.address}:{contender.port}/64"
+                measured[contender.name].append(
+                    wrk(lab, url, seconds=options.seconds, before=options.others).rate)
+        rates[held] = TableRates(*map(statistics.median, measured.values()))
     return rates

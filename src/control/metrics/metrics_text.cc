@@ -56,6 +56,14 @@ constexpr Column kPorts[] = {
      "Packets the interface did not take."},
 };
 
+constexpr Label kAggregatorLabels[] = {{"from", "from"}, {"to", "to"}};
+constexpr Column kAggregators[] = {
+    {"contexts", "fairlead_aggregator_contexts", Type::kGauge, "Connections it knows now."},
+    {"back_packets", "fairlead_aggregator_back_packets_total", Type::kCounter,
+     "Packets from the host behind it, passed on as they are."},
+    {"rx_dropped", "fairlead_aggregator_rx_dropped_total", Type::kCounter,
+     "Packets lost before it could take them, either way."}};
+
 constexpr Label kServerLabels[] = {{"pool", "pool"}, {"server", "server"}};
 constexpr Column kServers[] = {
     {"up", "fairlead_server_up", Type::kGauge, "1 when health checks say so, on every shard."},
@@ -166,6 +174,19 @@ void add_interfaces(PrometheusText& out, const Json& interfaces) {
   }
 }
 
+// Every aggregator counts the same.
+void add_aggregators(PrometheusText& out, const Json& aggregators) {
+  if (aggregators.empty()) return;
+  add_table(out, aggregators, kAggregatorLabels, kAggregators);
+  for (const auto& [name, first] : aggregators.front().at("counters").items()) {
+    out.family(fmt::format("fairlead_aggregator_{}_total", name), Type::kCounter,
+               fmt::format("The counter {} of `fairlead show stats`.", name));
+    for (const Json& row : aggregators) {
+      out.sample(labels_of(row, kAggregatorLabels), number_of(row.at("counters"), name.c_str()));
+    }
+  }
+}
+
 void add_splices(PrometheusText& out, const Json& splices) {
   out.family("fairlead_splices", Type::kGauge, "Spliced connections that exist.");
   out.sample({}, number_of(splices, "open"));
@@ -227,6 +248,7 @@ std::string metrics_text(const Json& stats, const Json& servers) {
                 fmt::format("The counter {} of `fairlead show stats`.", name));
   }
   add_splices(out, stats.at("splices"));
+  add_aggregators(out, stats.at("aggregators"));
   add_seats(out, stats.at("interfaces"));
   const Json& layer7 = stats.at("switch");
   out.family("fairlead_switch_connections", Type::kGauge, "Connections through the switch.");

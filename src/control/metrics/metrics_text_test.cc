@@ -63,6 +63,14 @@ Json stats_of_two_shards() {
                           {"setup_seat", "tc"},
                           {"counters", {{"passed_not_tcp", 9u}}}}};
   stats["splices"]["kernel"] = {{"translated", 12u}};
+  for (const char* to : {"veth0", "veth1"}) {
+    stats["aggregators"].push_back({{"from", "eth0"},
+                                    {"to", to},
+                                    {"contexts", 3u},
+                                    {"back_packets", 4u},
+                                    {"rx_dropped", 5u},
+                                    {"counters", {{"packets_in", 43u}, {"packets_out", 1u}}}});
+  }
   stats["logs"] = {{"lines_dropped", 8u}};
   return stats;
 }
@@ -94,6 +102,9 @@ TEST(MetricsText, APrometheusServerUnderstandsIt) {
   EXPECT_EQ(value(R"(fairlead_splice_refused_total{reason="sack"})"), "5");
   EXPECT_EQ(value(R"(fairlead_splice_packets_total{verdict="translated"})"), "12");
   EXPECT_EQ(value(R"(fairlead_splice_seat{interface="eth0",seat="xdp"})"), "1");
+  EXPECT_EQ(value(R"(fairlead_aggregator_packets_in_total{from="eth0",to="veth1"})"), "43");
+  EXPECT_EQ(value(R"(fairlead_aggregator_contexts{from="eth0",to="veth0"})"), "3");
+  EXPECT_EQ(value(R"(fairlead_aggregator_rx_dropped_total{from="eth0",to="veth0"})"), "5");
   EXPECT_EQ(value(R"(fairlead_setup_seat{interface="eth0",seat="tc"})"), "1");
   EXPECT_EQ(value("fairlead_switch_connections"), "2");
   EXPECT_EQ(value("fairlead_switch_requests_total"), "7");
