@@ -27,7 +27,7 @@ bool same(const control::AggregatorConfig& a, const control::AggregatorConfig& b
 
 bool same(const control::EchoServerConfig& a, const control::EchoServerConfig& b) {
   return a.endpoint == b.endpoint && a.mode == b.mode && a.backlog == b.backlog &&
-         a.setup_offload == b.setup_offload;
+         a.setup_offload == b.setup_offload && a.limit == b.limit;
 }
 
 template <typename T>

@@ -139,6 +139,7 @@ Result<void> ShardGroup::serve(const control::EchoServerConfig& server,
                                const host::ListenOptions& listen) {
   EchoServer::Options options{
       .endpoint = server.endpoint, .mode = mode_of(server.mode), .listen = listen};
+  if (server.limit) options.limit = *server.limit;
   options.listen.backlog = server.backlog;
   options.listen.setup_offload =
       server.setup_offload.value_or(server.mode != control::EchoServerConfig::Mode::kChargen);

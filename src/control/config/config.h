@@ -62,6 +62,7 @@ struct EchoServerConfig {
   Mode mode = Mode::kEcho;
   uint32_t backlog = host::ListenOptions{}.backlog;
   std::optional<bool> setup_offload;  // not said: where the client speaks first
+  std::optional<uint64_t> limit;      // bytes sent back before the server closes; not said: none
   Position at;
 };
 

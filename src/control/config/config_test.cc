@@ -108,13 +108,18 @@ TEST(Config, TcpOptionsAreRead) {
   EXPECT_TRUE(good("tcp { congestion cubic; keepalive on }").listen.socket.keepalive);
 }
 
+TEST(Config, AnEchoServerMayCloseAfterSoManyBytes) {
+  EXPECT_EQ(good("echo_server 192.0.2.1 7 { limit 64 }").echo_servers[0].limit, 64u);
+  EXPECT_EQ(good("echo_server 192.0.2.1 7").echo_servers[0].limit, std::nullopt);
+}
+
 TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
   EXPECT_EQ(bad("log_levle info"), R"(f:1:1: unknown word "log_levle"; did you mean "log_level"?)");
   EXPECT_EQ(bad("tcp {\n  sendbuffer 1 2\n}"),
             R"(f:2:3: unknown word "sendbuffer" in tcp; did you mean "send_buffer"?)");
   EXPECT_EQ(
       bad("echo_server 192.0.2.1 7 { frobnicate }"),
-      R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard, setup_offload)");
+      R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard, limit, setup_offload)");
   EXPECT_EQ(
       bad("interface eth0 { speed 1 }"),
       R"(f:1:18: unknown word "speed" in interface; expected one of: aggregate, receive_buffer, receive_mode, seat)");
@@ -203,6 +208,13 @@ INSTANTIATE_TEST_SUITE_P(
               "2:23: found a second server on 192.0.2.1:7; the first is in line 1"},
         Wrong{"echo_server 192.0.2.1 7 { discard; chargen }",
               "1:36: found a second mode; expected discard or chargen, not both"},
+        Wrong{"echo_server 192.0.2.1 7 { discard; limit 64 }",
+              "1:42: found limit with discard or chargen; it is for a server that echoes"},
+        Wrong{"echo_server 192.0.2.1 7 { limit 64; chargen }",
+              "1:37: found limit with discard or chargen; it is for a server that echoes"},
+        Wrong{
+            "echo_server 192.0.2.1 7 { limit 0 }",
+            R"(1:33: found "0" for SIZE of "limit SIZE"; expected a size from 1 to 1024G, such as 64k or 4M)"},
         Wrong{"echo_server 192.0.2.1 7 { discard yes }",
               R"(1:35: found "yes" too much; expected "discard")"},
         Wrong{

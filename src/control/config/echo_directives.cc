@@ -6,13 +6,25 @@ namespace {
 
 using Mode = EchoServerConfig::Mode;
 
+constexpr const char* kLimitElsewhere =
+    "found limit with discard or chargen; it is for a server that echoes";
+
 template <Mode mode>
 void read_mode(DirectiveInput& in, EchoServerConfig& out) {
   if (out.mode != Mode::kEcho) {
     in.arguments.reject("found a second mode; expected discard or chargen, not both");
     return;
   }
+  if (out.limit) {
+    in.arguments.reject(kLimitElsewhere);
+    return;
+  }
   out.mode = mode;
+}
+
+void read_limit(DirectiveInput& in, EchoServerConfig& out) {
+  in.arguments.size("SIZE", {.min = 1, .max = uint64_t{1} << 40}, out.limit.emplace());
+  if (in.arguments.ok() && out.mode != Mode::kEcho) in.arguments.reject(kLimitElsewhere);
 }
 
 constexpr Directive<EchoServerConfig> kEchoServer[] = {
@@ -24,6 +36,7 @@ constexpr Directive<EchoServerConfig> kEchoServer[] = {
          }},
     {.keyword = "chargen", .usage = "chargen", .read = read_mode<Mode::kChargen>},
     {.keyword = "discard", .usage = "discard", .read = read_mode<Mode::kDiscard>},
+    {.keyword = "limit", .usage = "limit SIZE", .read = read_limit},
     {.keyword = "setup_offload",
      .usage = "setup_offload on|off",
      .read = [](DirectiveInput& in,

@@ -29,7 +29,7 @@ constexpr auto kPattern = make_pattern();
 }  // namespace
 
 Result<std::unique_ptr<EchoServer>> EchoServer::start(Runtime runtime, const Options& options) {
-  std::unique_ptr<EchoServer> server(new EchoServer(runtime, options.mode));
+  std::unique_ptr<EchoServer> server(new EchoServer(runtime, options));
   auto listener = TcpListener::listen(runtime, options.endpoint, options.listen);
   if (!listener) return std::unexpected(listener.error());
   server->listener_ = std::move(*listener);
@@ -63,11 +63,13 @@ Task<void> EchoServer::serve(TcpSocket socket) {
 }
 
 Task<Result<void>> EchoServer::echo(TcpSocket& socket) {
-  while (true) {
+  uint64_t left = limit_;
+  while (left > 0) {
     Result<void> ready = co_await socket.readable();
     if (!ready) co_return ready;
     if (socket.end_of_stream()) co_return Result<void>();
-    const size_t n = socket.forward_now(socket);
+    const size_t n = socket.forward_now(socket, left);
+    left -= n;
     counters_.bytes_in += n;
     counters_.bytes_out += n;
     if (n == 0) {
@@ -75,6 +77,7 @@ Task<Result<void>> EchoServer::echo(TcpSocket& socket) {
       if (!room) co_return room;
     }
   }
+  co_return Result<void>();
 }
 
 Task<Result<void>> EchoServer::discard(TcpSocket& socket) {

@@ -18,6 +18,7 @@ class EchoServer {
   struct Options {
     Endpoint endpoint;
     Mode mode = Mode::kEcho;
+    uint64_t limit = UINT64_MAX;  // echo: closes when it has sent back so many bytes
     host::ListenOptions listen;
   };
   struct Counters {
@@ -34,7 +35,8 @@ class EchoServer {
   const Counters& counters() const { return counters_; }
 
  private:
-  EchoServer(Runtime runtime, Mode mode) : runtime_(runtime), mode_(mode) {}
+  EchoServer(Runtime runtime, const Options& options)
+      : runtime_(runtime), mode_(options.mode), limit_(options.limit) {}
 
   Task<void> accept_all();
   Task<void> serve(TcpSocket socket);
@@ -44,6 +46,7 @@ class EchoServer {
 
   Runtime runtime_;
   Mode mode_;
+  uint64_t limit_;
   std::unique_ptr<TcpListener> listener_;
   Counters counters_;
 };
