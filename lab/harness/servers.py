@@ -15,10 +15,13 @@ MODES = {ECHO: "echo", DISCARD: "discard", CHARGEN: "chargen"}
 
 
 class KernelServer:
-    """The ports may be moved, to stand beside Fairlead's; before: words that run the command."""
+    """The ports may be moved, to stand beside Fairlead's; before: words that run the command.
 
-    def __init__(self, lab: Lab, binaries: Path, scratch: Path, add_to_ports: int = 0, before=()):
-        services = []
+    limit: bytes after which the echo server closes."""
+
+    def __init__(self, lab: Lab, binaries: Path, scratch: Path, add_to_ports: int = 0, before=(),
+                 limit: int | None = None):
+        services = ["--limit", limit] if limit else []
         for address in FAIRLEAD_ADDRESS.values():
             for port, mode in MODES.items():
                 services += [f"--{mode}", address, port + add_to_ports]
@@ -74,15 +77,16 @@ class Fairlead:
 class FairleadServer(Fairlead):
     """With echo services.
 
-    more: lines of configuration, interface: what stands in its block."""
+    more: lines of configuration, interface: what stands in its block; limit: as of the other."""
 
     def __init__(self, lab: Lab, binaries: Path, scratch: Path, before=(), more: str = "",
-                 interface: str = ""):
+                 interface: str = "", limit: int | None = None):
         lines = [f"interface fairlead {{ {interface} }}"]
+        blocks = {mode: f"{{ {mode} }}" for mode in MODES.values()}
+        blocks["echo"] = f"{{ limit {limit} }}" if limit else ""
         for address in FAIRLEAD_ADDRESS.values():
             for port, mode in MODES.items():
-                block = "" if mode == "echo" else f" {{ {mode} }}"
-                lines.append(f"echo_server {address} {port}{block}")
+                lines.append(f"echo_server {address} {port} {blocks[mode]}")
         super().__init__(lab, binaries, scratch, "\n".join(lines) + "\n" + more, before)
 
 

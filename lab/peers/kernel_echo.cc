@@ -26,24 +26,25 @@ constexpr int kAcceptsPerTurn = 64;
 
 class EchoListener : public Pollable {
  public:
-  EchoListener(UniqueFd socket, EchoMode mode, Poller& poller, std::span<std::byte> scratch)
-      : socket_(std::move(socket)), mode_(mode), poller_(poller), scratch_(scratch) {
-    poller_.add(socket_, *this);
+  EchoListener(UniqueFd socket, const EchoService& service, Poller& poller,
+               std::span<std::byte> scratch)
+      : socket_(std::move(socket)), service_(service), poller_(poller), scratch_(scratch) {
+    set_nodelay(socket_);  // what is accepted inherits it
+    poller_.add(socket_, *this, Interest::kInput);
   }
 
   void on_ready() override {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
       UniqueFd accepted = accept_from(socket_);
       if (!accepted) return;
-      set_nodelay(accepted);
-      EchoConnection::start(std::move(accepted), mode_, poller_, scratch_);
+      EchoConnection::start(std::move(accepted), service_, poller_, scratch_);
     }
     poller_.again(*this);
   }
 
  private:
   UniqueFd socket_;
-  EchoMode mode_;
+  EchoService service_;
   Poller& poller_;
   std::span<std::byte> scratch_;
 };
@@ -53,6 +54,7 @@ using AddressAndPort = std::pair<std::string, uint16_t>;
 struct Options {
   std::vector<AddressAndPort> by_mode[3];  // indexed by EchoMode
   int backlog = 1024;                      // Fairlead's default
+  uint64_t limit = EchoService{}.limit;
 };
 
 Result<void> serve(const Options& options) {
@@ -66,7 +68,7 @@ Result<void> serve(const Options& options) {
       if (!address) return fail(address.error().code, address.error().message);
       auto socket = listen_on({*address, port}, options.backlog);
       if (!socket) return fail(socket.error().code, socket.error().message);
-      listeners.emplace_back(std::move(*socket), mode, poller, scratch);
+      listeners.emplace_back(std::move(*socket), EchoService{mode, options.limit}, poller, scratch);
     }
   }
   if (listeners.empty()) return fail(Errc::kInvalidArgument, "nothing to serve; see --help");
@@ -85,6 +87,8 @@ int main(int argc, char** argv) {
   app.add_option("--discard", options.by_mode[1], "ADDRESS PORT: throw away what comes");
   app.add_option("--chargen", options.by_mode[2], "ADDRESS PORT: send while somebody reads");
   app.add_option("--backlog", options.backlog, "connections that may wait to be accepted");
+  app.add_option("--limit", options.limit, "bytes after which an echo server closes (none)")
+      ->check(CLI::Range(uint64_t{1}, UINT64_MAX));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

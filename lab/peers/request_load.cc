@@ -132,7 +132,7 @@ bool RequestSlot::close() {
     reset_on_close(socket_);
     return over("");
   }
-  ::shutdown(socket_.get(), SHUT_WR);
+  if (load_.options_.close == RequestOptions::Close::kFin) ::shutdown(socket_.get(), SHUT_WR);
   phase_ = Phase::kClosing;
   return true;
 }

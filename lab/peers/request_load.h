@@ -14,7 +14,11 @@
 namespace fairlead::lab {
 
 struct RequestOptions {
-  enum class Close : uint8_t { kFin, kReset };
+  enum class Close : uint8_t {
+    kFin,
+    kReset,
+    kAfterServer,  // waits for the server's FIN, which comes once it has answered all requests
+  };
 
   Endpoint server;
   uint64_t connections = 1;

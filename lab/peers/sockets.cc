@@ -58,6 +58,7 @@ Result<UniqueFd> listen_on(const Endpoint& endpoint, int backlog) {
   const SocketAddress address(endpoint);
   UniqueFd socket = open_socket(address.family());
   set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+  set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1);
   if (endpoint.address.is_v6()) set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (::bind(socket.get(), address.get(), address.size) != 0 ||
       ::listen(socket.get(), backlog) != 0) {

@@ -14,7 +14,8 @@ namespace fairlead::lab {
 /// "ECONNRESET" for 104.
 std::string errno_name(int error_number);
 
-/// A listening socket with SO_REUSEADDR. An error has a message.
+/// A listening socket with SO_REUSEADDR and SO_REUSEPORT: each thread may have its own. An error
+/// has a message.
 Result<UniqueFd> listen_on(const Endpoint& endpoint, int backlog);
 
 /// A socket whose connection attempt is under way: writable when it is over, pending_error() says

@@ -65,9 +65,14 @@ void add_requests_command(CLI::App& app, Options& options) {
       ->check(CLI::PositiveNumber);
   command->add_option("--size", options.requests.size, "bytes of a request (64)")
       ->check(CLI::Range(1u, 1u << 20));
-  command->add_flag_callback(
+  auto* reset = command->add_flag_callback(
       "--reset", [&] { options.requests.close = RequestOptions::Close::kReset; },
       "close by RST instead of FIN");
+  command
+      ->add_flag_callback(
+          "--await-close", [&] { options.requests.close = RequestOptions::Close::kAfterServer; },
+          "close after the server has")
+      ->excludes(reset);
 }
 
 Result<Report> run(const std::string& mode, Options& options) {

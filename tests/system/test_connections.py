@@ -5,7 +5,7 @@ import socket
 import pytest
 from harness.client import assert_flawless
 from harness.lab import FAIRLEAD_ADDRESS
-from harness.servers import CHARGEN, ECHO, KernelServer
+from harness.servers import CHARGEN, ECHO, FairleadServer, KernelServer
 
 
 def connect(lab, family: str, port: int) -> socket.socket:
@@ -31,6 +31,24 @@ def test_connections_that_the_client_resets_do_not_disturb_others(server, client
                                100, "--reset"), 5000)
     assert_flawless(client.run("requests", family, ECHO, "--connections", 5000, "--concurrency",
                                100), 5000)
+
+
+@pytest.mark.parametrize("kind", [KernelServer, FairleadServer])
+def test_a_server_with_a_limit_closes_first(kind, any_lab, binaries, client, tmp_path, family):
+    def resets() -> int:
+        return any_lab.tcp_counter("client", "EstabResets")
+
+    server = kind(any_lab, binaries, tmp_path, limit=64)
+    before = resets()
+    whole = client.run("requests", family, ECHO, "--connections", 2000, "--concurrency", 50,
+                       "--await-close")
+    # Two writes, of which the server answers half of the second.
+    long = client.run("requests", family, ECHO, "--requests", 2, "--size", 48, "--await-close")
+    server.stop()
+    assert_flawless(whole, 2000)
+    assert long["failures"] in ({"ended early": 1}, {"read ECONNRESET": 1}), long
+    assert long["bytes_received"] <= 64
+    assert resets() - before <= 1
 
 
 def test_many_requests_on_one_connection_are_answered_in_order(server, client, family):
