@@ -1,0 +1,207 @@
+#!/usr/bin/python3
+"""Servers of short connections with the kernel's clients: Fairlead's echo service, with and without
+setup and teardown by the NIC stack (doc/offload.md), and the same service on kernel sockets.
+
+    bench/short_connections_lab.py [--binaries build/release] [--repetitions 5] [--quick]
+                                   [--offloads on|off]
+
+    client: stream_client ── veth ── fairlead: fairlead or kernel_echo, 1 thread
+    (processor 1)                    (processor 0)
+
+Three such labs stand side by side, for kernel_echo and two Fairleads: `teardown_offload` is one for a
+whole daemon, and the kernel's server should not pay for a steering program. Repetitions alternate
+between all contenders; who is not measured sleeps. kernel_echo is lab/peers/kernel_echo.cc: epoll,
+edge-triggered, accept4; five to six system calls a connection, with those that wait.
+
+A connection is one 64 B request and its echo. "Server closes first": both servers have a limit of
+64 B. Local ports do not run out: a client has 59,976 of them for each server's port, and takes those
+in TIME-WAIT again after a second (tcp_tw_reuse, RFC 6191; see lab/lab.sh).
+
+A veth has no hardware: what a receiver does in interrupts happens on the sender's processor and, as
+the kernel counts, in the sender's time. So there are three divisors, from what is the server's own to
+all there is: CPU time of the server's process; of both processes; and of the machine, all its processors, whoever has used
+them: on a busy machine look at the second.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SOURCE / "lab"))
+
+# pylint: disable=wrong-import-position
+from harness.client import Client
+from harness.lab import FAIRLEAD_ADDRESS, Lab
+from harness.machine import busy_seconds, print_machine, process_seconds
+from harness.servers import ECHO, Fairlead, KernelServer
+from harness.tables import print_table
+
+SERVER, CLIENT = (["taskset", "-c", processor] for processor in (0, 1))
+SIZE = 64
+LIMITED = 1000  # added to the port of who closes first
+SETUP = 100  # added to a port with setup by the NIC stack
+CONCURRENCY = (32, 128)
+CLOSES = {"client": (0, ()), "server": (LIMITED, ("--await-close",))}
+
+
+@dataclass
+class Contender:
+    name: str
+    client: Client
+    port: int
+    pids: dict  # of the server's process, by who closes first
+
+
+@dataclass
+class Measurement:
+    rates: list = field(default_factory=list)  # connections per second
+    # CPU microseconds per connection
+    server: list = field(default_factory=list)
+    processes: list = field(default_factory=list)
+    machine: list = field(default_factory=list)
+
+
+def machine_seconds() -> float:
+    return sum(busy_seconds(processor) for processor in range(os.cpu_count()))
+
+
+def client_seconds() -> float:
+    """Of all clients that have ended; servers have not."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(contender: Contender, concurrency: int, closer: str, count: int,
+            into: Measurement) -> None:
+    add_to_port, options = CLOSES[closer]
+    pid = contender.pids[closer]
+    before = process_seconds(pid), client_seconds(), machine_seconds()
+    report = contender.client.run("requests", "ipv4", contender.port + add_to_port,
+                                  "--connections", count, "--concurrency", concurrency,
+                                  "--size", SIZE, *options, timeout=120)
+    after = process_seconds(pid), client_seconds(), machine_seconds()
+    if report["failures"] or report["connections"] != count:
+        sys.exit(f"short_connections_lab.py: {contender.name}: {report}")
+    server, client, machine = ((b - a) / count * 1e6 for a, b in zip(before, after))
+    into.rates.append(report["connections_per_second"])
+    into.server.append(server)
+    into.processes.append(server + client)
+    into.machine.append(machine)
+
+
+# ---- who is measured -----------------------------------------------------------------------------
+
+def start_kernel(lab: Lab, options, scratch: Path, stack: ExitStack) -> list[Contender]:
+    pids = {}
+    for closer, (add_to_port, _) in CLOSES.items():
+        of_its_own = scratch / closer
+        of_its_own.mkdir()
+        server = KernelServer(lab, options.binaries, of_its_own, add_to_port, SERVER,
+                              SIZE if closer == "server" else None)
+        stack.callback(server.stop)
+        pids[closer] = server.process.popen.pid
+    return [Contender("kernel", Client(lab, options.binaries, CLIENT), ECHO, pids)]
+
+
+def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
+                   teardown: bool) -> list[Contender]:
+    """`fairlead run` as both contenders with this teardown; those with it have setup, too."""
+    contenders = {"Fairlead, setup and teardown by the NIC stack": SETUP} if teardown else {
+        "Fairlead": 0, "Fairlead, setup by the NIC stack": SETUP}
+    lines = ["interface fairlead { seat tc }",
+             f"tcp {{ teardown_offload {'on' if teardown else 'off'} }}"]
+    for add_setup in contenders.values():
+        for closer, (add_to_port, _) in CLOSES.items():
+            limit = f"limit {SIZE}" if closer == "server" else ""
+            lines.append(f"echo_server {FAIRLEAD_ADDRESS['ipv4']} {ECHO + add_setup + add_to_port} "
+                         f"{{ setup_offload {'on' if add_setup else 'off'}; {limit} }}")
+    server = Fairlead(lab, options.binaries, scratch, "\n".join(lines), SERVER)
+    stack.callback(server.stop)
+    seats = [interface["setup_seat"] for interface in server.show_json("stats")["interfaces"]]
+    if seats != ["tc"]:
+        sys.exit(f"short_connections_lab.py: SYNs are answered at {seats}, not at tc")
+    client = Client(lab, options.binaries, CLIENT)
+    pids = dict.fromkeys(CLOSES, server.process.popen.pid)
+    return [Contender(name, client, ECHO + port, pids) for name, port in contenders.items()]
+
+
+# ---- output --------------------------------------------------------------------------------------
+
+HEADS = ["÷ kernel: connections per s", "per CPU s of the server", "of both processes",
+         "of the machine", "connections per s", "CPU each: server's process", "both processes",
+         "machine"]
+
+
+def show(title: str, found: dict[str, Measurement]) -> None:
+    median = statistics.median
+    kernel = found["kernel"]
+
+    def cells(ours: Measurement) -> list[str]:
+        # Connections per CPU second are the reciprocal of what each takes.
+        ratios = [median(ours.rates) / median(kernel.rates)] + [
+            median(getattr(kernel, of)) / median(getattr(ours, of))
+            for of in ("server", "processes", "machine")]
+        rates = [f"{value / 1e3:.1f}" for value in
+                 (median(ours.rates), min(ours.rates), max(ours.rates))]
+        return [f"**{ratio:.2f}**" for ratio in ratios] + [
+            f"{rates[0]} k/s ({rates[1]} to {rates[2]})"] + [
+            f"{median(values):.1f} µs ({min(values):.1f} to {max(values):.1f})"
+            for values in (ours.server, ours.processes, ours.machine)]
+
+    print_table(title, HEADS, [[name, *cells(ours)] for name, ours in found.items()])
+    sys.stdout.flush()
+
+
+def run(options, scratch: Path) -> None:
+    with ExitStack() as stack:
+        contenders = []
+        for name, start in (
+                ("k", start_kernel),
+                ("f", lambda *them: start_fairlead(*them, teardown=False)),
+                ("t", lambda *them: start_fairlead(*them, teardown=True))):
+            lab = Lab(f"{name}{os.getpid() % 10_000_000}", options.offloads)
+            stack.callback(lab.down)
+            of_its_own = scratch / name
+            of_its_own.mkdir()
+            contenders += start(lab, options, of_its_own, stack)
+        for closer in CLOSES:
+            for concurrency in CONCURRENCY:
+                found = {contender.name: Measurement() for contender in contenders}
+                for _ in range(options.repetitions):
+                    for contender in contenders:
+                        measure(contender, concurrency, closer, options.connections,
+                                found[contender.name])
+                show(f"{concurrency} connections at a time, {closer} closes first", found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binaries", type=Path, default=SOURCE / "build/release")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a fifth of the connections")
+    parser.add_argument("--offloads", choices=("on", "off"), default="on", help="of the veth")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("short_connections_lab.py: needs root: it makes network namespaces", file=sys.stderr)
+        return 1
+    if os.cpu_count() < 2:
+        print("short_connections_lab.py: needs two processors", file=sys.stderr)
+        return 1
+    options.connections = 20_000 if options.quick else 100_000
+    print_machine()
+    print(f"Offloads of the veth {options.offloads}; median (smallest to largest) of "
+          f"{options.repetitions} times {options.connections:,} connections.")
+    with tempfile.TemporaryDirectory() as scratch:
+        run(options, Path(scratch))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
