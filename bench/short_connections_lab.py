@@ -19,8 +19,8 @@ in TIME-WAIT again after a second (tcp_tw_reuse, RFC 6191; see lab/lab.sh).
 
 A veth has no hardware: what a receiver does in interrupts happens on the sender's processor and, as
 the kernel counts, in the sender's time. So there are three divisors, from what is the server's own to
-all there is: CPU time of the server's process; of both processes; and of the machine, all its processors, whoever has used
-them: on a busy machine look at the second.
+all there is: CPU time of the server's process; of both processes; and of the machine, all its
+processors, whoever has used them: on a busy machine look at the second.
 """
 
 import argparse
