@@ -161,6 +161,7 @@ void count_system_calls() {
 int system_calls_of(const std::function<void()>& act) {
   const pid_t child = ::fork();
   if (child == 0) {
+    ::alarm(10);
     count_system_calls();
     act();
     ::_exit(std::min(int{system_calls}, 250));
