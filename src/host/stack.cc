@@ -54,6 +54,7 @@ Stack::Stack(const StackConfig& config, port::Router& router, std::span<const po
       splicing_pool_(config.max_connections),
       splicing_timers_(now) {
   replies_.reserve(kMaxReplies);
+  splices_.use_proofs([this](const port::RxPacket& packet) { return setup_.proves(packet, now_); });
 }
 
 Stack::~Stack() {

@@ -116,6 +116,29 @@ def test_a_syn_on_a_spliced_connection_is_for_the_splice(web_lab, splicing):
             wait_until(lambda: syns() == (1, expected[1] + 1), what="an answer")
 
 
+@pytest.mark.parametrize("seat", ["tc", "user"])
+def test_a_client_may_use_its_port_again_at_once(web_lab, splicing, seat):
+    """Behind a splice that is over, and stays for its last packets."""
+    switch = splicing(seat)
+    request = (f"GET /64 HTTP/1.1\r\nHost: {FAIRLEAD_ADDRESS['ipv4']}\r\n"
+               "Connection: close\r\n\r\n").encode()
+    for again in range(5):
+        with web_lab.entered("client"):
+            client = socket.socket()
+        with client:
+            client.settimeout(10)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind((CLIENT_ADDRESS["ipv4"], 33333))
+            client.connect((FAIRLEAD_ADDRESS["ipv4"], switch.port))
+            client.sendall(request)
+            answer = b""
+            while data := client.recv(4096):
+                answer += data
+            assert answer.startswith(b"HTTP/1.1 200 ")
+        assert switch.splices()["counters"]["over_reused"] == again
+        wait_until(lambda: switch.sessions() == 0, what="the end of the session")
+
+
 # ---- short connections ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize("seat", ["tc", "user"])

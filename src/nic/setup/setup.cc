@@ -186,6 +186,11 @@ uint32_t SetupOffload::timestamp_offset(const FourTuple& tuple) const {
   return fl_timestamp_offset(&secrets_, &plain);
 }
 
+bool SetupOffload::proves(const port::RxPacket& packet, Time now) const {
+  port::TxPacket none;
+  return judge(packet, now, none).verdict == FL_SETUP_NEW_CONNECTION;
+}
+
 SetupOutcome SetupOffload::on_packet(const port::RxPacket& packet, Time now,
                                      port::TxPacket& answer) {
   const SetupOutcome outcome = judge(packet, now, answer);

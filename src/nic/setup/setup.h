@@ -89,6 +89,8 @@ class SetupOffload {
   /// Any bytes are allowed. Fills `answer`, which is clear, with FL_SETUP_ANSWERED: a whole frame,
   /// checksums complete.
   SetupOutcome on_packet(const port::RxPacket& packet, Time now, port::TxPacket& answer);
+  /// on_packet() would find a new connection, as far as the packet goes. Counts nothing.
+  bool proves(const port::RxPacket& packet, Time now) const;
   /// It has been made already.
   bool is_made(const NewConnection& connection) const {
     return replays_.contains(connection.proof);

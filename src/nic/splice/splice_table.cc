@@ -182,10 +182,15 @@ SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time n
   Direction* direction = find(tuple_of(*key));
   if (direction == nullptr) return Outcome::kNotOurs;
   Splice& splice = *direction->splice;
-  const uint8_t flags = ip[(ip[0] >> 4 == 6 ? FL_IPV6_HEADER : FL_IPV4_HEADER) + 13];
+  const uint8_t* tcp = ip.data() + (ip[0] >> 4 == 6 ? FL_IPV6_HEADER : FL_IPV4_HEADER);
+  const uint8_t flags = tcp[13];
   if ((flags & (FL_TCP_SYN | FL_TCP_ACK)) == FL_TCP_SYN && splice.is_finished()) {
     ++counters_.over_reused;
     remove(splice, SpliceEnd::kReused);
+    return Outcome::kNotOurs;
+  }
+  if (proves_ && may_be_anothers(*direction, tcp) && proves_(packet)) {
+    supersede(splice);
     return Outcome::kNotOurs;
   }
   // The end must be seen where the rest of it will be.
@@ -197,6 +202,30 @@ SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time n
     sink_if_due(splice);
   }
   return Outcome::kSend;
+}
+
+// A proof is 24 bits: it is not asked for of packets that are the splice's own as far as one can
+// see.
+bool SpliceTable::may_be_anothers(const Direction& direction, const uint8_t* tcp) const {
+  constexpr int32_t kFar = 1 << 26;  // bytes; more than anybody's window
+  const Splice& splice = *direction.splice;
+  if (direction.way != Splice::kUp) return false;
+  if (splice.is_finished()) return true;
+  if (splice.seat != SpliceSeat::kUser) return false;
+  const auto ahead =
+      static_cast<int32_t>(fl_be32(tcp + 4) - splice.directions[Splice::kDown].rule.acked);
+  return ahead > kFar || ahead < -kFar;
+}
+
+// The client has forgotten it; the server has not.
+void SpliceTable::supersede(Splice& splice) {
+  ++counters_.over_reused;
+  if (!splice.is_finished()) {
+    for (const port::TcpPacketSpec& reset : resets(splice)) {
+      if (reset.tuple == splice.directions[Splice::kDown].tuple) idle_resets_.push_back(reset);
+    }
+  }
+  remove(splice, SpliceEnd::kReused);
 }
 
 bool SpliceTable::drop_unsupported(const FourTuple& tuple) {

@@ -158,6 +158,12 @@ class SpliceTable {
   /// its last packets have arrived, or their timestamps give them away (as tcp_tw_reuse of Linux).
   bool give_way(const FourTuple& tuple, Time now);
 
+  /// `proves`: whether a packet proves a handshake that nobody here saw the beginning of (SYN
+  /// cookies). One from a client ends the splice that has its addresses.
+  void use_proofs(std::function<bool(const port::RxPacket&)> proves) {
+    proves_ = std::move(proves);
+  }
+
   enum class Outcome : uint8_t {
     kNotOurs,  // the host stack's
     kSend,     // `out` is to be sent; it refers to the packet's payload
@@ -218,6 +224,8 @@ class SpliceTable {
                       port::TxPacket& out);
   void sink_if_due(Splice& splice);
   void rewire(Splice& splice);
+  bool may_be_anothers(const Direction& direction, const uint8_t* tcp) const;
+  void supersede(Splice& splice);
   void look_for_changes(Time now);
   void walk_sunk(Time now);
   void refresh_way(Splice& splice);
@@ -248,8 +256,9 @@ class SpliceTable {
   size_t sunk_count_ = 0;
   uint64_t refreshed_generation_ = 0;  // of the router, that sunk_ is being refreshed for
   size_t refresh_left_ = 0;            // how many of sunk_, from the front
-  uint64_t swept_losses_ = 0;          // KernelSeat::events_lost() that sunk_ is being swept for
-  size_t sweep_left_ = 0;              // as refresh_left_
+  std::function<bool(const port::RxPacket&)> proves_;  // may be none
+  uint64_t swept_losses_ = 0;  // KernelSeat::events_lost() that sunk_ is being swept for
+  size_t sweep_left_ = 0;      // as refresh_left_
   Time look_for_losses_at_{};
   ObjectPool<Splice> pool_;
   HashIndex<Direction, FourTuple, key_of, FlowHasher> index_;
