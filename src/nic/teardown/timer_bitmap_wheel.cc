@@ -53,11 +53,14 @@ TimerBitmapWheel::Alarm TimerBitmapWheel::set(uint32_t flow, Time deadline) {
     const uint64_t comes_up = tick_of(at) + ahead - (turns << slot_bits_);
     const auto slot = static_cast<uint16_t>(slot_of(comes_up));
     mark(flow, slot);
-    // Had the scan passed before the bit was there, it would come up a turn too late: anew then,
-    // unless the scan has taken it.
-    if (tick_of(cursor.load()) < comes_up || !clear(flow, slot)) {
-      return {slot, static_cast<uint16_t>(turns)};
-    }
+    const uint64_t scanned = tick_of(cursor.load());
+    if (scanned < comes_up) return {slot, static_cast<uint16_t>(turns)};
+    // Had the scan passed before the bit was there, it would come up a turn too late: anew then.
+    if (clear(flow, slot)) continue;
+    // The scan has taken it and waits to fire it; turns may have passed before the bit was there.
+    const uint64_t last = comes_up + (turns << slot_bits_);
+    const uint64_t left = last > scanned ? (last - scanned) >> slot_bits_ : 0;
+    return {slot, static_cast<uint16_t>(left)};
   }
 }
 
