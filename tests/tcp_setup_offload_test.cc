@@ -308,6 +308,27 @@ TEST(TcpSetupOffload, AProvenHandshakeTakesAnOldConnectionsPlace) {
   EXPECT_EQ(peer.connection().peer_isn(), SeqNum(peer.peer_isn() + 5'000'000));
 }
 
+/// A segment of a long request proves a handshake by chance once in 2^24; here one is looked for. A
+/// window that had been a gigabyte makes the range of what the connection takes worth searching.
+TEST(TcpSetupOffload, WhatAcknowledgesAConnectionsDataIsItsOwn) {
+  ScriptedPeer peer;
+  peer.listen(offloaded());
+  handshake(peer, linux_syn(peer).wscale(14));
+  peer.deliver(seg().seq(1).ack(1).win(65535));
+  host::Connection* connection = peer.accept();
+  ASSERT_NE(connection, nullptr);
+  for (uint32_t seq = 5'000'000;; ++seq) {
+    ASSERT_LT(seq, 5'000'100u) << "a quarter of them should have done";
+    const Seg chance = acknowledgement(peer, seq, answered_below(peer, seq));
+    const uint32_t below = 1 - *chance.get_ack();
+    if (below > 900'000'000) continue;
+    peer.deliver(chance);
+    break;
+  }
+  EXPECT_EQ(connection->error(), Errc::kOk);
+  EXPECT_EQ(peer.counters().connections_superseded, 0u);
+}
+
 TEST(TcpSetupOffload, AnUnprovenOneDoesNot) {
   ScriptedPeer peer;
   peer.listen(offloaded());

@@ -192,6 +192,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void on_segment(Segment& segment, Time now);
   void on_syn_sent_segment(Segment& segment, Time now);
   bool acceptable(const Segment& segment) const;
+  /// RFC 5961 §5.2: within [una - max.wnd, nxt]; outside it was made up.
+  bool takes_ack(SeqNum ack) const;
   bool paws_rejects(const Segment& segment, Time now) const;
   void refuse_unacceptable(const Segment& segment);
   void answer_sparingly();

@@ -197,11 +197,15 @@ void Connection::challenge_ack() {
   receiver_.ack_now();
 }
 
+bool Connection::takes_ack(SeqNum ack) const {
+  const Sender::Variables& snd = sender_.vars();
+  return !ack.after(snd.nxt) && !ack.before(snd.una - snd.max_wnd);
+}
+
 bool Connection::on_ack_field(Segment& segment, Time now) {
   Resources& res = stack_.resources();
   Sender::Variables& snd = sender_.vars();
-  // RFC 5961 §5.2: outside [una - max.wnd, nxt] the ACK was made up.
-  if (segment.ack.after(snd.nxt) || segment.ack.before(snd.una - snd.max_wnd)) {
+  if (!takes_ack(segment.ack)) {
     ++res.counters.drop_bad_ack;
     challenge_ack();
     return false;

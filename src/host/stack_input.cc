@@ -80,10 +80,10 @@ bool Stack::on_splice_packet(const port::RxPacket& packet) {
 
 void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
   Connection* c = index_.find(segment.tuple);
-  const bool of_this_handshake = c != nullptr && segment.seq == c->peer_isn() + 1;
-  if (answers_cookie(segment) && !of_this_handshake && on_setup_answer(segment, packet, now)) {
-    return;
-  }
+  // A request of many segments answers the cookie in each of them, and each could pass for a proof
+  // once in 2^24 by chance: those that acknowledge what we sent are this connection's.
+  const bool of_this = c != nullptr && c->takes_ack(segment.ack);
+  if (answers_cookie(segment) && !of_this && on_setup_answer(segment, packet, now)) return;
   if (c != nullptr) {
     if (c->splicing_ && c->splicing()->translating()) {
       Splicing& splicing = *c->splicing();

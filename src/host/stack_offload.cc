@@ -106,7 +106,7 @@ bool Stack::open_confirmed(const nic::NewConnection& made, Listener& listener, S
     ++resources_.counters.drop_accept_queue_full;  // comes again with the client's data
     return true;
   }
-  if (!teardown_.yield_to(segment.tuple, made.timestamps.value, now)) return false;
+  if (!teardown_.yield_to(segment.tuple, segment.ack, made.timestamps.value, now)) return false;
   if (TimeWait* entry = time_wait_.find(segment.tuple)) {
     // RFC 6191 §2
     const auto newer = static_cast<int32_t>(made.timestamps.value - entry->ts_recent);

@@ -283,10 +283,11 @@ bool Teardown::give_way(const FourTuple& tuple, Time now) {
   return true;
 }
 
-bool Teardown::yield_to(const FourTuple& tuple, uint32_t ts_value, Time now) {
+bool Teardown::yield_to(const FourTuple& tuple, SeqNum ack, uint32_t ts_value, Time now) {
   Flow* flow = index_.find(tuple);
   if (flow == nullptr) return true;
   const FlowState& state = state_of(*flow);
+  if (!ack.before(state.una()) && !ack.after(state.end())) return false;
   if (state.state == TeardownState::kTimeWait) {
     const bool newer = static_cast<int32_t>(ts_value - state.ts_recent) > 0;
     if (!state.has(FlowState::kTimestamps) || !newer) return false;

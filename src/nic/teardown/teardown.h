@@ -161,10 +161,10 @@ class Teardown {
     SeqNum isn_above{};  // kReopened: where our new ISN must lie above (RFC 6191 §2)
   };
   Verdict on_segment(const TeardownSegment& segment, Time now);
-  /// A peer has proven a new handshake for `tuple`, with this TSval: what it had before it has
-  /// forgotten, and so do we. False: there is TIME-WAIT which has seen that value, or none (RFC
-  /// 6191 §2).
-  bool yield_to(const FourTuple& tuple, uint32_t ts_value, Time now);
+  /// A peer has proven a new handshake for `tuple`, with this ACK and TSval: what it had before it
+  /// has forgotten, and so do we. False: the ACK is for what the flow has in flight, a proof by
+  /// chance; or there is TIME-WAIT which has seen that value, or none (RFC 6191 §2).
+  bool yield_to(const FourTuple& tuple, SeqNum ack, uint32_t ts_value, Time now);
   /// ICMP: the packet with `seq` was too big for a path of `mtu`. False: not ours, or not in flight
   /// (RFC 5927 §4.1).
   bool on_too_big(const FourTuple& tuple, SeqNum seq, uint32_t mtu);

@@ -501,6 +501,15 @@ TEST_F(Teardowns, IdsAreUsedAgain) {
   expect_empty();
 }
 
+TEST_F(Teardowns, AProvenHandshakeEndsAFlowUnlessItAcknowledgesTheFlowsData) {
+  ASSERT_TRUE(take(handover()).has_value());
+  EXPECT_FALSE(teardown_->yield_to(tuple(5000), kUna, 1, now_));
+  EXPECT_FALSE(teardown_->yield_to(tuple(5000), kEnd, 1, now_));
+  EXPECT_EQ(state(), "FIN-WAIT-1");
+  EXPECT_TRUE(teardown_->yield_to(tuple(5000), kEnd + 1, 1, now_));
+  EXPECT_EQ(state(), "reset by peer");
+}
+
 TEST_F(Teardowns, WhatIsLeftIsReportedWhenItIsDestroyed) {
   ASSERT_TRUE(take(handover()).has_value());
   teardown_.reset();
