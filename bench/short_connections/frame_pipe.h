@@ -50,7 +50,9 @@ class FramePipe {
   /// Producer: a frame to write into; nullptr when there is none.
   Frame* take() {
     if (spare_.empty()) spare_.count = free_.pop_burst(spare_.frames);
-    return spare_.empty() ? nullptr : spare_.frames[--spare_.count];
+    if (spare_.empty()) return nullptr;
+    if (spare_.count > kAhead) fetch(spare_.frames[spare_.count - 1 - kAhead]);
+    return spare_.frames[--spare_.count];
   }
   /// Producer: it was not needed after all.
   void untake(Frame* frame) { spare_.frames[spare_.count++] = frame; }
@@ -72,6 +74,10 @@ class FramePipe {
   void give_back(std::span<Frame*> frames) { CHECK(free_.push_burst(frames) == frames.size()); }
 
  private:
+  /// The other core has them: what is taken next but so many is brought here, to be written.
+  static constexpr size_t kAhead = 8;
+  static constexpr size_t kFetched = 4;  // cache lines
+
   struct alignas(64) CacheLine {
     std::array<uint8_t, 64> bytes;
   };
@@ -80,6 +86,11 @@ class FramePipe {
     size_t count = 0;
     bool empty() const { return count == 0; }
   };
+
+  static void fetch(Frame* frame) {
+    auto* const lines = reinterpret_cast<CacheLine*>(frame);
+    for (size_t i = 0; i < kFetched; ++i) __builtin_prefetch(&lines[i], 1);
+  }
 
   SpscRing<Frame*> filled_;
   SpscRing<Frame*> free_;

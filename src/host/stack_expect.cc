@@ -15,6 +15,8 @@ namespace fairlead::host {
 namespace {
 
 constexpr size_t kCacheLine = 64;
+/// Of a packet: headers, a short request, and what follows that in a message.
+constexpr size_t kFetched = 4 * kCacheLine;
 
 /// Of a plain packet: no tags, IP options or extension headers. A guess: nothing is verified.
 struct Glance {
@@ -69,13 +71,14 @@ void Stack::expect(std::span<const port::RxPacket> packets) const {
   std::array<uint64_t, kExpected> hashes;
   size_t count = 0;
   for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
-    prefetch_all(packet.frame.data(), std::min<size_t>(packet.frame.size(), 2 * kCacheLine));
+    prefetch_all(packet.frame.data(), std::min(packet.frame.size(), kFetched));
   }
   for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
     const std::optional<Glance> glance = glance_at(packet.frame);
     if (!glance) continue;
     const uint64_t hash = hashes[count++] = index_.hash_of(glance->tuple);
     index_.prefetch(hash);
+    if (const auto proof = nic::glance_at_proof(packet.frame)) setup_.prefetch(*proof);
     // Both tables hash alike. These open one, or may leave one in TIME-WAIT.
     if ((glance->flags & (wire::tcp_flag::kSyn | wire::tcp_flag::kFin)) != 0) {
       time_wait_.prefetch(hash);

@@ -90,6 +90,8 @@ Result<size_t> encode(const Handover& handover, MutableByteSpan out);
 
 /// The frame's type is one of channel_type's.
 bool is_channel_message(ByteSpan frame);
+/// NewConnection::proof, if the frame is a new connection. A guess: nothing is verified.
+std::optional<uint64_t> glance_at_proof(ByteSpan frame);
 /// Any bytes are allowed. kBadMessage, with what is wrong in one line. What is returned may refer
 /// to the frame, in which the packet of a new connection gets its own type back.
 Result<ChannelMessage> decode(MutableByteSpan frame);

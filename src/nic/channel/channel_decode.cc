@@ -302,6 +302,13 @@ bool is_channel_message(ByteSpan frame) {
   return type && *type >= channel_type::kNewConnection && *type <= channel_type::kListen;
 }
 
+std::optional<uint64_t> glance_at_proof(ByteSpan frame) {
+  constexpr size_t kLeast = kEthernet + sizeof(layout::NewConnection);
+  if (frame.size() < kLeast || type_of(frame) != channel_type::kNewConnection) return std::nullopt;
+  const ByteSpan trailer = frame.last(sizeof(layout::NewConnection));
+  return reinterpret_cast<const layout::NewConnection*>(trailer.data())->proof.value();
+}
+
 Result<ChannelMessage> decode(MutableByteSpan frame) {
   const std::optional<uint16_t> type = type_of(frame);
   if (!type) return bad("channel: {} bytes are no frame", frame.size());

@@ -95,6 +95,8 @@ class SetupOffload {
   bool is_made(const NewConnection& connection) const {
     return replays_.contains(connection.proof);
   }
+  /// is_made() will be asked.
+  void prefetch(uint64_t proof) const { replays_.prefetch(proof); }
   /// The host has made the connection: its proof is worth nothing from now on.
   void made_connection(const NewConnection& connection, Time now);
 
