@@ -140,7 +140,8 @@ int run() {
     fmt::print("kernel, all slab caches              {:.0f} bytes\n", kernel);
   }
   fmt::print("Fairlead, resident, {} connections  {:.0f} bytes\n", kConnections, *ours);
-  fmt::print("  Connection (full TCB)              {} bytes\n", sizeof(host::Connection));
+  fmt::print("  Connection, with its quasi-TCB     {} bytes\n", sizeof(host::Connection));
+  fmt::print("  + full TCB                         {} bytes\n", sizeof(host::Tcb));
   fmt::print("  + Flight, while data is in flight  {} bytes\n", sizeof(host::Flight));
   fmt::print("  instead of both, in TIME-WAIT      {} bytes\n", sizeof(host::TimeWait));
   return 0;

@@ -35,7 +35,8 @@ from host_profile import COMPONENTS, profile
 PERSISTENT = ("--per-connection=0",)
 # What the host and the NIC do: Table 3.
 ROWS = {"baseline": (), "+ setup offload": ("--setup",),
-        "+ teardown offload": ("--setup", "--teardown")}
+        "+ teardown offload": ("--setup", "--teardown"),
+        "+ quasi-TCB": ("--setup", "--teardown", "--quasi")}
 SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 QUICK_SIZES = (64, 1024, 8192)
 

@@ -163,6 +163,16 @@ Seg ScriptedPeer::expect_after(Duration after, const Seg& s) {
 
 void ScriptedPeer::ignore_sent() { sent_.clear(); }
 
+std::vector<std::string> ScriptedPeer::take_sent() {
+  std::vector<std::string> lines;
+  for (const Sent& sent : sent_) {
+    lines.push_back(
+        fmt::format("{} {}", sent.when.time_since_epoch().count(), sent.segment.to_string()));
+  }
+  sent_.clear();
+  return lines;
+}
+
 void ScriptedPeer::tick(Duration duration) { simulator_.run(simulator_.now() + duration); }
 
 // ---- the application ----

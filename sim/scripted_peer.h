@@ -82,6 +82,8 @@ class ScriptedPeer {
   Seg expect_after(Duration after, const Seg& s);
   /// Drops what the stack has sent so far.
   void ignore_sent();
+  /// Likewise; when it was sent, and what.
+  std::vector<std::string> take_sent();
   /// Segments sent and not expected yet.
   size_t sent() const { return sent_.size(); }
   void tick(Duration duration);

@@ -38,6 +38,7 @@ struct Arguments {
   bool separate_acks = false;
   bool setup = false;
   bool teardown = false;
+  bool quasi = false;
   uint32_t ring = 1024;
   double warm_up = 0.5;
   double seconds = 2;
@@ -58,6 +59,7 @@ HostCore::Options host_options(const Arguments& arguments) {
   options.service.listen.backlog = options.service.listen.syn_queue = 2 * arguments.clients;
   options.service.listen.setup_offload = arguments.setup;
   options.service.listen.socket.teardown_offload = arguments.teardown;
+  options.service.listen.socket.quasi_tcb = arguments.quasi;
   if (arguments.per_connection > 0 && !arguments.client_closes) {
     options.service.bytes = size_t{arguments.message} * arguments.per_connection;
   }
@@ -177,6 +179,7 @@ int main(int argc, char** argv) {
                "clients acknowledge before they send, as a kernel's do");
   app.add_flag("--setup", arguments.setup, "the NIC does handshakes");
   app.add_flag("--teardown", arguments.teardown, "the NIC closes connections");
+  app.add_flag("--quasi", arguments.quasi, "the host begins with quasi-TCBs");
   app.add_option("--ring", arguments.ring, "frames under way, each direction; a power of two")
       ->capture_default_str()
       ->check(fairlead::bench::power_of_two);

@@ -26,6 +26,9 @@ struct SocketOptions {
   /// Released, the NIC stack closes it (nic/teardown/teardown.h) where what is left to send fits
   /// the send window.
   bool teardown_offload = false;
+  /// A connection whose handshake the NIC stack has done has a full TCB when it needs one, not from
+  /// the start.
+  bool quasi_tcb = true;
   bool hold_first_acks = false;  // accepted connections begin with Connection::hold_acks(true)
   /// What is held back must be acknowledged before the peer takes it for lost: Linux waits for the
   /// round trip and at least 200 ms more.

@@ -69,13 +69,9 @@ uint32_t Cubic::reduce(uint32_t cwnd, uint32_t flight, uint32_t mss) {
   return std::max(static_cast<uint32_t>(static_cast<float>(flight) * kCubicBeta), 2 * mss);
 }
 
-uint32_t CongestionControl::initial_window() const {
-  return std::min(10 * mss_, std::max(2 * mss_, uint32_t{14600}));
-}
-
 void CongestionControl::start(CongestionAlgorithm algorithm, uint32_t mss, SeqNum nxt) {
   mss_ = mss;
-  cwnd_ = initial_window();
+  cwnd_ = initial_window(mss_);
   ssthresh_ = kInfinite;
   undo_cwnd_ = 0;
   algorithm_ = algorithm;
@@ -140,7 +136,7 @@ void CongestionControl::undo(SeqNum nxt) {
 
 void CongestionControl::on_idle(Duration idle, SeqNum nxt) {
   ssthresh_ = std::max(ssthresh_, cwnd_ / 4 * 3);  // RFC 2861 §3.1
-  cwnd_ = std::min(cwnd_, initial_window());
+  cwnd_ = std::min(cwnd_, initial_window(mss_));
   if (ssthresh_ == kInfinite) {
     growth_.emplace<HyStart>(nxt);
   } else {

@@ -67,6 +67,9 @@ class CongestionControl {
  public:
   /// Initial window: RFC 6928, ten segments, at most max(2 MSS, 14,600 bytes).
   void start(CongestionAlgorithm algorithm, uint32_t mss, SeqNum nxt);
+  static uint32_t initial_window(uint32_t mss) {
+    return std::min(10 * mss, std::max(2 * mss, uint32_t{14600}));
+  }
 
   uint32_t cwnd() const { return cwnd_; }
   uint32_t ssthresh() const { return ssthresh_; }
@@ -97,7 +100,6 @@ class CongestionControl {
  private:
   static constexpr uint32_t kInfinite = 0x7fffffff;
   static constexpr uint32_t kMaxWindow = 1u << 30;  // RFC 7323 §2.3: no peer offers more
-  uint32_t initial_window() const;
   void leave_first_slow_start();
   /// Calls f(NewReno& or Cubic&). Precondition: the first slow start is over.
   template <typename F>

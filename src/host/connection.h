@@ -1,8 +1,13 @@
-// Connection: one TCP connection (the full TCB). It joins Sender and Receiver with the state
-// machine of RFC 9293 §3.3.2, turns their decisions into packets, and is what the application
-// holds.
+// Connection: one TCP connection. It joins Sender and Receiver with the state machine of RFC 9293
+// §3.3.2, turns their decisions into packets, and is what the application holds.
+//
+// Sender, Receiver and timers are the full TCB, and are not there from the start: a connection
+// whose handshake the NIC stack has done begins with a quasi-TCB of 40 bytes (AccelTCP, NSDI '20,
+// §5.2), and one that is read once, written once and closed never has more. Whatever a quasi-TCB
+// does not tell promotes it: connection_quasi.cc says what that is.
 //
 //   connection.cc         the application's calls, state changes
+//   connection_quasi.cc   before the full TCB is there
 //   connection_input.cc   "segment arrives" (RFC 9293 §3.10.7)
 //   connection_output.cc  building packets
 //   connection_timer.cc   the timers that are not the sender's
@@ -17,12 +22,15 @@
 #include "base/intrusive_list.h"
 #include "base/result.h"
 #include "base/timer_wheel.h"
+#include "host/borrowed.h"
+#include "host/chunk_pool.h"
 #include "host/offer.h"
 #include "host/path_cache.h"
 #include "host/receiver.h"
 #include "host/segment.h"
 #include "host/sender.h"
 #include "nic/setup/setup.h"
+#include "nic/teardown/teardown.h"
 #include "port/packet.h"
 #include "wire/address.h"
 
@@ -89,6 +97,41 @@ struct ConnectionInfo {
 struct OutputTag {};
 struct EventTag {};
 
+/// All there is of a connection at first, and what was agreed on with its peer as long as it lives.
+struct QuasiTcb {
+  Chunk* written = nullptr;  // text that is to be sent
+  // Until there is a full TCB, which has them, too:
+  SeqNum iss;
+  SeqNum irs;
+  uint16_t window = 0;                       // bytes that our SYN-ACK offered
+  uint16_t peer_window = 0;                  // the field of the peer's last segment
+  uint16_t received = 0;                     // bytes of text, all in one segment of this burst
+  uint16_t unread = 0;                       // of these
+  uint16_t borrowed = BorrowedSpans::kNone;  // where those are
+  // Of the connection:
+  uint16_t peer_mss = 536;  // RFC 9293 §3.7.1: when the SYN has none; IPv6: 1220
+  uint16_t mss_max = 0;     // of our MSS option; 0: what the interface takes
+  uint8_t send_shift = 0;
+  uint8_t receive_shift = 0;
+  uint32_t ts_recent = 0;  // RFC 7323 §4.3
+  bool sack : 1 = false;
+  bool timestamps : 1 = false;
+  bool window_scaling : 1 = false;
+  bool ecn : 1 = false;
+};
+static_assert(sizeof(QuasiTcb) == 40);
+
+/// The rest.
+struct Tcb {
+  Sender sender;
+  [[no_unique_address]] Receiver receiver;
+  Time ack_deadline = Time::max();   // delayed ACK, or the end of those held back
+  Time life_deadline = Time::max();  // handshake, keep-alive, FIN-WAIT-2: one at a time
+  Time heard_at{};                   // last segment from the peer
+  uint32_t ts_offset = 0;            // of our timestamp clock (RFC 7323 §5.4), or what it shows
+  uint32_t refused_at_ms = 0;        // last ACK that answered a segment outside the window
+};
+
 class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook<EventTag> {
  public:
   const FourTuple& tuple() const { return tuple_; }
@@ -101,7 +144,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void set_observer(Observer* observer) { observer_ = observer; }
 
   /// Unread bytes, in order.
-  size_t readable() const { return receiver_.readable(); }
+  size_t readable() const { return is_quasi() ? quasi_.unread : tcb_->receiver.readable(); }
   /// The first contiguous run of them, where they lie. Valid until the next Stack call; empty when
   /// nothing is readable.
   ByteSpan peek() const;
@@ -110,9 +153,9 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// n <= readable(). Opens the receive window.
   void consume(size_t n);
   /// The peer's FIN was reached: no more bytes will come than are readable now.
-  bool fin_received() const { return receiver_.fin_received(); }
+  bool fin_received() const { return !is_quasi() && tcb_->receiver.fin_received(); }
   /// Likewise, and everything before it was read.
-  bool end_of_stream() const { return receiver_.fin_received() && receiver_.readable() == 0; }
+  bool end_of_stream() const { return fin_received() && readable() == 0; }
 
   /// While on, text that arrives is readable as always but not acknowledged, and the window's edge
   /// stays where it is: the peer keeps what it has sent and may be answered by somebody else. What
@@ -121,11 +164,15 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// (ten segments), at a FIN and at a gap; where one of these is the case already it does not
   /// begin, nor before the handshake is complete.
   void hold_acks(bool on);
-  bool holds_acks() const { return receiver_.holds_acks(); }
+  bool holds_acks() const { return !is_quasi() && tcb_->receiver.holds_acks(); }
   /// The last acknowledgement number sent: what the peer will not send again once it has it.
-  SeqNum acknowledged_to_peer() const { return receiver_.acknowledged(); }
+  SeqNum acknowledged_to_peer() const {
+    return is_quasi() ? quasi_.irs + 1 : tcb_->receiver.acknowledged();
+  }
   /// How many of the unread bytes, the last ones, are not acknowledged yet.
-  size_t unread_unacked() const { return receiver_.unread_unacked(); }
+  size_t unread_unacked() const {
+    return is_quasi() ? quasi_.unread : tcb_->receiver.unread_unacked();
+  }
 
   /// Room in the send buffer, bytes; 0 before the handshake, after shutdown and after the end.
   size_t writable() const;
@@ -136,9 +183,11 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// the same stack.
   size_t forward(Connection& to, size_t limit = SIZE_MAX);
   /// Unread bytes whose acknowledgement is held back.
-  size_t held() const { return holds_acks() ? receiver_.unread_unacked() : 0; }
+  size_t held() const { return holds_acks() ? unread_unacked() : 0; }
   /// Something written, or the FIN, is not acknowledged yet.
-  bool unsent_or_unacked() const { return !sender_.all_acknowledged(); }
+  bool unsent_or_unacked() const {
+    return is_quasi() ? quasi_.written != nullptr : !tcb_->sender.all_acknowledged();
+  }
 
   /// FIN after what was written. Idempotent.
   void shutdown_write();
@@ -153,12 +202,15 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// segment that it and the way to it take. Established connections only.
   Offer peer_offer() const;
   /// The peer's initial sequence number.
-  SeqNum peer_isn() const { return receiver_.irs(); }
+  SeqNum peer_isn() const { return is_quasi() ? quasi_.irs : tcb_->receiver.irs(); }
+  /// It has not needed a full TCB so far.
+  bool is_quasi() const { return tcb_ == nullptr; }
 
  private:
   static constexpr Duration kRefusedInterval = milliseconds(500);  // as Linux
   static constexpr uint8_t kSynAckTries = 5;                       // as Linux: 31 s
   static constexpr uint32_t kMaxHeldSegments = 10;                 // RFC 6928
+  static constexpr uint32_t kNotBorrowing = UINT32_MAX;
 
   friend class Stack;
   friend class Listener;
@@ -172,8 +224,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   // connection.cc
   void open_active(const Offer& offer, SeqNum iss, Time now);
   void open_passive(const Segment& syn, SeqNum iss, Listener& listener, Time now);
-  /// Established: the NIC stack has done the handshake. `segment`, its last one, is still to be
-  /// processed.
+  /// Established: the NIC stack has done the handshake. Takes `segment`, its last one.
   void open_confirmed(const nic::NewConnection& made, Segment& segment, Listener& listener,
                       Time now);
   void set_state(State state);
@@ -187,6 +238,32 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   /// A bound of hold_acks() was reached.
   void end_ack_hold();
   bool done() const { return state_ == State::kClosed || state_ == State::kTimeWait; }
+  /// Sequence numbers, windows and times, for the NIC stack to go on from. After update_mss().
+  void describe(nic::Handover& handover, Time now);
+
+  // connection_quasi.cc
+  /// False: the segment is not what a quasi-TCB can note; nothing has changed.
+  bool take_first(const Segment& segment);
+  /// Where the unread bytes are.
+  BorrowedSpans::List borrowed() const;
+  /// Drops n unread bytes, which were read.
+  void drop_unread(size_t n);
+  /// False: not for a quasi-TCB; nothing has changed.
+  bool write_first(ByteSpan bytes);
+  /// Gives back what a quasi-TCB holds.
+  void clear_quasi();
+  /// From here on there is a full TCB; loses nothing.
+  void promote();
+  /// The full TCB.
+  Tcb& tcb() {
+    if (is_quasi()) promote();
+    return *tcb_;
+  }
+  const Tcb& tcb() const { return const_cast<Connection*>(this)->tcb(); }
+  /// What the full TCB's Receiver begins with.
+  void start_receiver(Receiver& receiver, const BorrowedSpans::List& unread) const;
+  /// describe(), before there is a full TCB.
+  void describe_quasi(nic::Handover& handover, Time now) const;
 
   // connection_input.cc
   void on_segment(Segment& segment, Time now);
@@ -244,9 +321,13 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   State state_ = State::kClosed;
   Errc error_ = Errc::kOk;
   uint8_t events_ = 0;
-  uint8_t send_shift_ = 0;
-  uint16_t peer_mss_ = 536;  // RFC 9293 §3.7.1: when the SYN has none; IPv6: 1220
-  uint16_t mss_ = 536;       // payload bytes per segment now, options subtracted
+  uint8_t handshake_tries_ = 0;
+  uint8_t keepalive_tries_ = 0;
+  uint16_t mss_ = 536;                 // payload bytes per segment now, options subtracted
+  uint32_t borrower_ = kNotBorrowing;  // place in Stack::borrowers_
+
+  Tcb* tcb_ = nullptr;
+  QuasiTcb quasi_;
 
   Stack& stack_;
   Observer* observer_ = nullptr;
@@ -254,26 +335,9 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   const SocketOptions* options_;
   PathEntry* path_;
 
-  Sender sender_;
-  [[no_unique_address]] Receiver receiver_;
-
-  Time ack_deadline_ = Time::max();   // delayed ACK, or the end of those held back
-  Time life_deadline_ = Time::max();  // handshake, keep-alive, FIN-WAIT-2: one at a time
-  Time heard_at_{};                   // last segment from the peer
-  uint32_t ts_offset_ = 0;            // of our timestamp clock (RFC 7323 §5.4), or what it shows
-  uint32_t ts_recent_ = 0;            // RFC 7323 §4.3
-  uint32_t refused_at_ms_ = 0;        // last ACK that answered a segment outside the window
-  uint16_t mss_max_ = 0;              // of our MSS option; 0: what the interface takes
-  uint8_t handshake_tries_ = 0;
-  uint8_t keepalive_tries_ = 0;
-
   bool follows_timestamps_ : 1 = false;
   bool owned_ : 1 = false;     // by the application, or a Splicing
   bool splicing_ : 1 = false;  // the observer is a Splicing, which has taken it over
-  bool sack_ : 1 = false;
-  bool timestamps_ : 1 = false;
-  bool window_scaling_ : 1 = false;
-  bool ecn_ : 1 = false;
   bool ecn_echo_ : 1 = false;  // CE seen, CWR not yet (RFC 3168 §6.1.3)
   bool nodelay_ : 1 = false;
   bool cork_ : 1 = false;
@@ -281,10 +345,9 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   bool syn_due_ : 1 = false;
   bool probe_due_ : 1 = false;  // window or keep-alive probe
   bool detached_ : 1 = false;   // not in the flow table any more
-  bool borrowing_ : 1 = false;  // in Stack::borrowers_
   bool blocked_ : 1 = false;    // the application saw writable() == 0
 };
 // The promise to whoever sizes a machine for idle connections: state, buffers apart.
-static_assert(sizeof(Connection) <= 512);
+static_assert(sizeof(Connection) <= 200 && sizeof(Tcb) <= 352);
 
 }  // namespace fairlead::host

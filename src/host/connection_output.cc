@@ -17,7 +17,8 @@ constexpr uint32_t kMaxIpPacket = 65535;
 }  // namespace
 
 bool Connection::has_output() const {
-  bool answer_due = state_ == State::kSynReceived && receiver_.ack_due();
+  if (is_quasi()) return quasi_.received > 0 || quasi_.written != nullptr;
+  bool answer_due = state_ == State::kSynReceived && tcb_->receiver.ack_due();
   return syn_due_ || answer_due || (is_established() && !done());
 }
 
@@ -26,31 +27,32 @@ uint16_t Connection::syn_window() const {
 }
 
 uint32_t Connection::timestamp(Time now) const {
-  return follows_timestamps_ ? ts_offset_ : stack_.timestamp(now, ts_offset_);
+  return follows_timestamps_ ? tcb_->ts_offset : stack_.timestamp(now, tcb_->ts_offset);
 }
 
 void Connection::follow_timestamps(uint32_t value) {
-  if (follows_timestamps_ && static_cast<int32_t>(value - ts_offset_) < 0) return;
+  if (follows_timestamps_ && static_cast<int32_t>(value - tcb_->ts_offset) < 0) return;
   follows_timestamps_ = true;
-  ts_offset_ = value;
+  tcb_->ts_offset = value;
 }
 
 uint16_t Connection::path_mss(Time now) const {
-  return std::min(peer_mss_, port::mss_for(stack_.paths().mtu(*path_, now), tuple_.remote.address));
+  return std::min(quasi_.peer_mss,
+                  port::mss_for(stack_.paths().mtu(*path_, now), tuple_.remote.address));
 }
 
 uint16_t Connection::offered_mss() const {
   const uint16_t mss =
       port::mss_for(stack_.port_info(path_->path.port_index).mtu, tuple_.remote.address);
-  return mss_max_ == 0 ? mss : std::min(mss, mss_max_);
+  return quasi_.mss_max == 0 ? mss : std::min(mss, quasi_.mss_max);
 }
 
 void Connection::update_mss(Time now) {
   uint32_t mss = path_mss(now);
-  if (timestamps_) mss -= kTimestampsSize;
+  if (quasi_.timestamps) mss -= kTimestampsSize;
   if (mss == mss_) return;
   mss_ = static_cast<uint16_t>(mss);
-  if (is_established()) sender_.set_mss(mss);
+  if (is_established() && !is_quasi()) tcb_->sender.set_mss(mss);
 }
 
 SendLimits Connection::limits() const {
@@ -81,22 +83,22 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
   spec.flags = header.flags;
   if (header.ect) spec.ecn = wire::Ecn::kCapable0;
   bool syn = (header.flags & kSyn) != 0;
-  if (timestamps_) {
+  if (quasi_.timestamps) {
     spec.options.timestamps =
-        wire::Timestamps{timestamp(now), (header.flags & kAck) != 0 ? ts_recent_ : 0};
+        wire::Timestamps{timestamp(now), (header.flags & kAck) != 0 ? quasi_.ts_recent : 0};
   }
   if (syn) {
     spec.options.mss = offered_mss();
-    spec.options.sack_permitted = sack_;
-    if (window_scaling_) spec.options.window_scale = receiver_.shift();
+    spec.options.sack_permitted = quasi_.sack;
+    if (quasi_.window_scaling) spec.options.window_scale = tcb_->receiver.shift();
   }
-  if (header.sack) receiver_.fill_sack(spec.options);
+  if (header.sack) tcb_->receiver.fill_sack(spec.options);
   if ((header.flags & kAck) != 0) {
-    if (header.sack && receiver_.dsack_pending()) ++stack_.resources().counters.dsacks_sent;
-    spec.ack = receiver_.ack();
-    spec.window = receiver_.advertise(mss_, syn);
-    receiver_.on_ack_sent();
-    if (!holds_acks()) ack_deadline_ = Time::max();
+    if (header.sack && tcb_->receiver.dsack_pending()) ++stack_.resources().counters.dsacks_sent;
+    spec.ack = tcb_->receiver.ack();
+    spec.window = tcb_->receiver.advertise(mss_, syn);
+    tcb_->receiver.on_ack_sent();
+    if (!holds_acks()) tcb_->ack_deadline = Time::max();
   } else {
     spec.window = syn_window();
   }
@@ -106,9 +108,10 @@ void Connection::build(port::TxPacket& packet, const Header& header, Time now) {
 
 bool Connection::emit(port::PacketBurst& burst, Time now) {
   if (burst.full()) return true;
+  if (is_quasi()) promote();
   bool more = is_established() ? emit_data(burst, now) : emit_syn(burst, now);
   if (is_established() && !done()) {
-    sender_.rearm(now);
+    tcb_->sender.rearm(now);
     wake_writer();
   }
   return more;
@@ -119,19 +122,20 @@ bool Connection::emit_syn(port::PacketBurst& burst, Time now) {
   Header header;
   if (!syn_due_) {
     // To a segment that SYN-RECEIVED did not accept (RFC 9293 §3.10.7.4, first).
-    header.seq = sender_.vars().nxt;
+    header.seq = tcb_->sender.vars().nxt;
     header.flags = kAck;
-    if (state_ == State::kSynReceived && receiver_.ack_due()) build(burst.append(), header, now);
+    if (state_ == State::kSynReceived && tcb_->receiver.ack_due())
+      build(burst.append(), header, now);
     return false;
   }
   syn_due_ = false;
-  header.seq = sender_.vars().iss;
+  header.seq = tcb_->sender.vars().iss;
   header.flags = kSyn;
   if (state_ == State::kSynReceived) header.flags |= kAck;
-  if (ecn_) header.flags |= state_ == State::kSynReceived ? kEce : (kEce | kCwr);
+  if (quasi_.ecn) header.flags |= state_ == State::kSynReceived ? kEce : (kEce | kCwr);
   if (handshake_tries_ == 0) {
-    sender_.on_syn_sent(now);
-    sender_.vars().nxt = sender_.vars().iss + 1;
+    tcb_->sender.on_syn_sent(now);
+    tcb_->sender.vars().nxt = tcb_->sender.vars().iss + 1;
   } else {
     ++stack_.resources().counters.retransmitted_segments;
   }
@@ -145,56 +149,57 @@ bool Connection::emit_data(port::PacketBurst& burst, Time now) {
   Resources& res = stack_.resources();
   uint16_t before = mss_;
   update_mss(now);
-  if (mss_ < before) sender_.on_mtu_reduced(mss_);
+  if (mss_ < before) tcb_->sender.on_mtu_reduced(mss_);
   uint8_t echo = ecn_echo_ ? kEce : 0;
 
   auto pure_ack = [&](SeqNum seq) {
-    Header header{.seq = seq, .flags = static_cast<uint8_t>(kAck | echo), .sack = sack_};
+    Header header{.seq = seq, .flags = static_cast<uint8_t>(kAck | echo), .sack = quasi_.sack};
     build(burst.append(), header, now);
   };
   // Out-of-order and duplicate arrivals are told by segments of their own, which have room for SACK
   // blocks and count as duplicate ACKs.
-  while (receiver_.ack_due() && (receiver_.has_sack() || receiver_.owes_duplicate_acks())) {
+  while (tcb_->receiver.ack_due() &&
+         (tcb_->receiver.has_sack() || tcb_->receiver.owes_duplicate_acks())) {
     if (burst.full()) return true;
-    pure_ack(sender_.vars().nxt);
+    pure_ack(tcb_->sender.vars().nxt);
   }
   if (probe_due_) {
     // A segment from before the window makes the peer answer with its state (RFC 9293 §3.8.4; for a
     // closed window Linux does the same, where §3.8.6.1 would send an octet of new data).
     if (burst.full()) return true;
     probe_due_ = false;
-    pure_ack(sender_.vars().una - 1);
+    pure_ack(tcb_->sender.vars().una - 1);
   }
   SendLimits limit = limits();
-  while (std::optional<Transmission> what = sender_.next(limit, now)) {
+  while (std::optional<Transmission> what = tcb_->sender.next(limit, now)) {
     if (burst.full()) return true;
     port::TxPacket& packet = burst.append();
-    uint32_t gathered = what->size > 0 ? sender_.gather(*what, packet) : 0;
+    uint32_t gathered = what->size > 0 ? tcb_->sender.gather(*what, packet) : 0;
     if (gathered < what->size) {  // more spans than a packet takes
       what->size = std::max(gathered - gathered % mss_, std::min<uint32_t>(gathered, mss_));
       what->fin = what->push = false;
       packet.payload_count = 0;
       packet.payload_size = 0;
-      sender_.gather(*what, packet);
+      tcb_->sender.gather(*what, packet);
     }
     Header header{.seq = what->seq, .flags = static_cast<uint8_t>(kAck | echo)};
     if (what->push) header.flags |= kPsh;
     if (what->fin) header.flags |= kFin;
-    if (!what->retransmission && ecn_) {
+    if (!what->retransmission && quasi_.ecn) {
       header.ect = what->size > 0;
-      if (sender_.cwr_pending() && what->size > 0) {
+      if (tcb_->sender.cwr_pending() && what->size > 0) {
         header.flags |= kCwr;
-        sender_.on_cwr_sent();
+        tcb_->sender.on_cwr_sent();
       }
     }
     if (what->size > mss_) packet.gso_size = mss_;
     packet.ecn = (header.flags & kCwr) != 0;
     build(packet, header, now);
-    sender_.on_sent(*what, limit, timestamps_ ? timestamp(now) : 0, now, res);
+    tcb_->sender.on_sent(*what, limit, quasi_.timestamps ? timestamp(now) : 0, now, res);
   }
-  if (receiver_.ack_due()) {
+  if (tcb_->receiver.ack_due()) {
     if (burst.full()) return true;
-    pure_ack(sender_.vars().nxt);
+    pure_ack(tcb_->sender.vars().nxt);
   }
   return false;
 }

@@ -18,9 +18,10 @@ constexpr uint16_t kBlackHoleFloorV4 = 552;
 }  // namespace
 
 Time Connection::deadline() const {
-  Time earliest = std::min(ack_deadline_, life_deadline_);
-  if (std::optional<Time> send = sender_.deadline()) earliest = std::min(earliest, *send);
-  return std::min(earliest, sender_.gives_up_at(user_timeout()));
+  if (is_quasi()) return Time::max();
+  Time earliest = std::min(tcb_->ack_deadline, tcb_->life_deadline);
+  if (std::optional<Time> send = tcb_->sender.deadline()) earliest = std::min(earliest, *send);
+  return std::min(earliest, tcb_->sender.gives_up_at(user_timeout()));
 }
 
 Duration Connection::user_timeout() const {
@@ -30,18 +31,18 @@ Duration Connection::user_timeout() const {
 
 void Connection::on_timer(Time now) {
   Resources& res = stack_.resources();
-  if (now >= ack_deadline_) {
-    ack_deadline_ = Time::max();
+  if (now >= tcb_->ack_deadline) {
+    tcb_->ack_deadline = Time::max();
     if (holds_acks()) {
       end_ack_hold();
-    } else if (receiver_.ack_delayed()) {
-      receiver_.ack_now();
+    } else if (tcb_->receiver.ack_delayed()) {
+      tcb_->receiver.ack_now();
       ++res.counters.delayed_acks;
     }
   }
-  if (now >= sender_.gives_up_at(user_timeout())) return give_up();
+  if (now >= tcb_->sender.gives_up_at(user_timeout())) return give_up();
   if (is_established()) {
-    switch (sender_.on_timer(now, res)) {
+    switch (tcb_->sender.on_timer(now, res)) {
       case TimerOutcome::kNothing:
         break;
       case TimerOutcome::kTransmit:
@@ -52,8 +53,8 @@ void Connection::on_timer(Time now) {
         break;
     }
   }
-  if (now < life_deadline_) return;
-  life_deadline_ = Time::max();
+  if (now < tcb_->life_deadline) return;
+  tcb_->life_deadline = Time::max();
   if (state_ == State::kSynSent || state_ == State::kSynReceived) {
     on_handshake_timer(now);
   } else if (state_ == State::kFinWait2 && !owned_) {
@@ -66,23 +67,23 @@ void Connection::on_timer(Time now) {
 }
 
 void Connection::arm_life_timer(Time now) {
-  life_deadline_ = Time::max();
+  tcb_->life_deadline = Time::max();
   if (state_ == State::kSynSent || state_ == State::kSynReceived) {
     // RFC 6298 (2.1), (5.5): 1 s after the first SYN, then twice as long each time.
     unsigned doublings = std::clamp<unsigned>(handshake_tries_, 1, 7) - 1;
     const Time again = now + RttEstimator::kInitialRto * (int64_t{1} << doublings);
-    life_deadline_ = std::min(again, heard_at_ + options_->connect_timeout);
+    tcb_->life_deadline = std::min(again, tcb_->heard_at + options_->connect_timeout);
   } else if (state_ == State::kFinWait2 && !owned_) {
-    life_deadline_ = now + options_->linger_timeout;
+    tcb_->life_deadline = now + options_->linger_timeout;
   } else if (keepalive_ && is_established()) {
-    life_deadline_ = keepalive_tries_ == 0 ? heard_at_ + options_->keepalive_idle
-                                           : now + options_->keepalive_interval;
+    tcb_->life_deadline = keepalive_tries_ == 0 ? tcb_->heard_at + options_->keepalive_idle
+                                                : now + options_->keepalive_interval;
   }
 }
 
 void Connection::on_handshake_timer(Time now) {
   Resources& res = stack_.resources();
-  if (now - heard_at_ >= options_->connect_timeout ||
+  if (now - tcb_->heard_at >= options_->connect_timeout ||
       (state_ == State::kSynReceived && handshake_tries_ >= kSynAckTries)) {
     ++res.counters.connections_timed_out;
     return end(Errc::kTimedOut);
@@ -90,12 +91,12 @@ void Connection::on_handshake_timer(Time now) {
   ++res.counters.retransmission_timeouts;
   syn_due_ = true;
   // RFC 3168 §6.1.1.1: a SYN that gets no answer may have been dropped for its ECN flags.
-  if (state_ == State::kSynSent && handshake_tries_ >= 2) ecn_ = false;
+  if (state_ == State::kSynSent && handshake_tries_ >= 2) quasi_.ecn = false;
   arm_life_timer(now);
 }
 
 void Connection::on_keepalive_timer(Time now) {
-  Time due = heard_at_ + options_->keepalive_idle;
+  Time due = tcb_->heard_at + options_->keepalive_idle;
   if (keepalive_tries_ == 0 && now < due) return arm_life_timer(now);
   if (keepalive_tries_ >= options_->keepalive_probes) return give_up();
   ++keepalive_tries_;
@@ -112,7 +113,7 @@ void Connection::give_up() {
 
 void Connection::detect_black_hole(Time now) {
   // RFC 4821 §7.6.4 style: full-sized segments vanish, no ICMP says why. Smaller ones may pass.
-  if (sender_.timeouts() < kBlackHoleTimeouts || sender_.outstanding() < mss_) return;
+  if (tcb_->sender.timeouts() < kBlackHoleTimeouts || tcb_->sender.outstanding() < mss_) return;
   bool v4 = tuple_.remote.address.is_v4();
   uint16_t mtu = stack_.paths().mtu(*path_, now);
   uint16_t next =

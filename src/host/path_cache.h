@@ -11,6 +11,7 @@
 
 #include "base/hash_index.h"
 #include "base/intrusive_list.h"
+#include "base/latest_hasher.h"
 #include "base/object_pool.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -62,7 +63,7 @@ class PathCache {
   port::Router& router_;
   Counters& counters_;
   ObjectPool<PathEntry> pool_;
-  HashIndex<PathEntry, IpAddress, key_of> index_;
+  HashIndex<PathEntry, IpAddress, key_of, LatestHasher<IpAddress>> index_;
   IntrusiveList<PathEntry, UnusedTag> unused_;  // oldest first
 };
 

@@ -47,6 +47,22 @@ void Receiver::store_in_order(ByteSpan payload, port::RxBuffer** buffer, Resourc
   nxt_ += size;
 }
 
+void Receiver::note_in_order(uint32_t bytes) {
+  // RFC 9293 §3.8.6.3: an ACK for at least every second full-sized segment.
+  unacked_segments_ = static_cast<uint8_t>(
+      std::min<uint32_t>(unacked_segments_ + std::max<uint32_t>(1, bytes / segment_size_), 255));
+  if (quick_acks_ > 0) --quick_acks_, ack_text();
+  if (unacked_segments_ >= 2) ack_text();
+}
+
+void Receiver::resume(const BorrowedSpans::List& unread, uint32_t received) {
+  borrowed_ = unread;
+  nxt_ += received;
+  measured_ += received - unread.size;
+  segment_size_ = static_cast<uint16_t>(std::max<uint32_t>(received, segment_size_));
+  note_in_order(received);
+}
+
 uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
   ByteSpan payload = segment.payload;
   SeqNum seq = segment.seq + (segment.syn() ? 1 : 0);
@@ -115,13 +131,7 @@ uint32_t Receiver::accept(const Segment& segment, Time, Resources& res) {
   }
   const auto in_order = static_cast<uint32_t>(nxt_ - before);
   res.counters.bytes_received += in_order;
-  if (in_order > 0) {
-    // RFC 9293 §3.8.6.3: an ACK for at least every second full-sized segment.
-    unacked_segments_ = static_cast<uint8_t>(std::min<uint32_t>(
-        unacked_segments_ + std::max<uint32_t>(1, in_order / segment_size_), 255));
-    if (quick_acks_ > 0) --quick_acks_, ack_text();
-    if (unacked_segments_ >= 2) ack_text();
-  }
+  if (in_order > 0) note_in_order(in_order);
   if (fin_seen_ && !fin_received_ && nxt_ == fin_seq_) {
     nxt_ += 1;
     if (edge_.before(nxt_)) edge_ = nxt_;

@@ -44,6 +44,9 @@ class Receiver {
   uint32_t window() const { return static_cast<uint32_t>(edge_ - nxt_); }
   uint8_t shift() const { return shift_; }
 
+  /// Where a quasi-TCB left off: it has received so many bytes, in one segment, of which `unread`
+  /// are.
+  void resume(const BorrowedSpans::List& unread, uint32_t received);
   /// Takes an acceptable segment's text and FIN (RFC 9293 §3.10.7.4, seventh and eighth step).
   /// Returns the payload bytes that came in order. Sets what acks are due.
   uint32_t accept(const Segment& segment, Time now, Resources& res);
@@ -126,6 +129,8 @@ class Receiver {
   /// The largest window the header's field can tell.
   uint32_t max_window() const { return uint32_t{65535} << shift_; }
   void ack_text() { ack_due_ |= !held_; }
+  /// That many bytes have come in order: sets what ACKs are due.
+  void note_in_order(uint32_t bytes);
   void note_duplicate(SeqNum left, SeqNum right, Resources& res);
   void store_in_order(ByteSpan payload, port::RxBuffer** buffer, Resources& res);
 

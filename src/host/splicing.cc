@@ -49,12 +49,12 @@ Splicing::Splicing(Stack& stack, std::array<Connection*, 2> connections, nic::Sp
   for (size_t i = 0; i < 2; ++i) {
     Connection& c = *connections[i];
     sides_[i].connection = &c;
-    sides_[i].fin_passed = c.sender_.fin_queued();
+    sides_[i].fin_passed = c.tcb_->sender.fin_queued();
     c.observer_ = this;
     c.splicing_ = true;
-    c.receiver_.freeze_window();
+    c.tcb_->receiver.freeze_window();
   }
-  for (Side& side : sides_) side.fin_passed = other(side).connection->sender_.fin_queued();
+  for (Side& side : sides_) side.fin_passed = other(side).connection->tcb_->sender.fin_queued();
 }
 
 bool Splicing::failed() const {
@@ -80,7 +80,7 @@ bool Splicing::step(Time now) {
   }
   for (const Side& side : sides_) {
     const Connection& c = *side.connection;
-    if (!c.sender_.all_acknowledged() || c.receiver_.ack_due()) return false;
+    if (!c.tcb_->sender.all_acknowledged() || c.tcb_->receiver.ack_due()) return false;
   }
   stack_.splices().open(splice_, now);
   release_connections();
@@ -114,7 +114,7 @@ void Splicing::relay(Side& from, Side& to) {
 bool Splicing::all_sent() const {
   return std::ranges::all_of(sides_, [](const Side& s) {
     const Connection& c = *s.connection;
-    return c.readable() == c.held() && c.receiver_.in_order() && c.sender_.all_sent();
+    return c.readable() == c.held() && c.tcb_->receiver.in_order() && c.tcb_->sender.all_sent();
   });
 }
 
@@ -122,8 +122,8 @@ void Splicing::begin_translating(Time now) {
   translating_ = true;
   for (Side& side : sides_) {
     Connection& c = *side.connection;
-    side.in = side.high = c.receiver_.nxt() - static_cast<uint32_t>(c.held());
-    side.out = c.sender_.end();
+    side.in = side.high = c.tcb_->receiver.nxt() - static_cast<uint32_t>(c.held());
+    side.out = c.tcb_->sender.end();
   }
   stack_.describe(splice_, *sides_[0].connection, *sides_[1].connection,
                   {sides_[0].in, sides_[0].out, sides_[1].in, sides_[1].out});
@@ -135,10 +135,10 @@ void Splicing::begin_translating(Time now) {
       answers.peer_fin_end = side.in.value();
       answers.state |= FL_SPLICE_PEER_FIN;
     }
-    if (c.timestamps_) c.follow_timestamps(c.timestamp(now));
-    c.life_deadline_ = Time::max();  // no keep-alive: the ends look after themselves
+    if (c.quasi_.timestamps) c.follow_timestamps(c.timestamp(now));
+    c.tcb_->life_deadline = Time::max();  // no keep-alive: the ends look after themselves
     if (other(side).connection->held() > 0) continue;  // acknowledged with what is passed on
-    if (c.receiver_.ack_delayed()) c.receiver_.ack_now();
+    if (c.tcb_->receiver.ack_delayed()) c.tcb_->receiver.ack_now();
   }
   send_held(sides_[0], sides_[1], now);
   send_held(sides_[1], sides_[0], now);
@@ -150,16 +150,16 @@ void Splicing::send_held(Side& from, Side& to, Time now) {
   Connection& x = *from.connection;
   Connection& y = *to.connection;
   if (x.held() == 0) {
-    x.receiver_.release_acks();
+    x.tcb_->receiver.release_acks();
     return;
   }
   Resources& res = stack_.resources();
   SendQueue queue;
   queue.start(to.out);
-  x.receiver_.take_held(queue.chain(), res);
+  x.tcb_->receiver.take_held(queue.chain(), res);
   nic::Splice::Direction& direction = direction_from(from);
   const SendLimits limits = y.limits();
-  const uint32_t window = x.sender_.vars().wnd >> y.receiver_.shift();
+  const uint32_t window = x.tcb_->sender.vars().wnd >> y.tcb_->receiver.shift();
   SeqNum seq = to.out;
   while (seq != queue.end()) {
     port::TxPacket* packet = stack_.append_forward();
@@ -176,8 +176,8 @@ void Splicing::send_held(Side& from, Side& to, Time now) {
     spec.ack = to.in;
     spec.flags = kAck | kPsh;
     spec.window = static_cast<uint16_t>(std::min<uint32_t>(window, 65535));
-    if (y.timestamps_) {
-      spec.options.timestamps = wire::Timestamps{y.timestamp(now), y.ts_recent_};
+    if (y.quasi_.timestamps) {
+      spec.options.timestamps = wire::Timestamps{y.timestamp(now), y.quasi_.ts_recent};
     }
     port::build_tcp_packet(*packet, spec);
     seq += size;
@@ -185,8 +185,8 @@ void Splicing::send_held(Side& from, Side& to, Time now) {
     direction.rule.packets += (size + limits.mss - 1) / limits.mss;
     direction.rule.bytes += size;
   }
-  y.receiver_.on_ack_sent();
-  y.ack_deadline_ = Time::max();
+  y.tcb_->receiver.on_ack_sent();
+  y.tcb_->ack_deadline = Time::max();
   stack_.keep_for_forwards(std::move(queue.chain()));
 }
 
@@ -227,10 +227,10 @@ void Splicing::take_own_ack(Side& from, const Segment& segment, Time now) {
   Connection& c = *from.connection;
   if (segment.options.timestamps) {
     const uint32_t value = segment.options.timestamps->value;
-    if (static_cast<int32_t>(value - c.ts_recent_) > 0) c.ts_recent_ = value;
+    if (static_cast<int32_t>(value - c.quasi_.ts_recent) > 0) c.quasi_.ts_recent = value;
   }
-  Sender::Variables& snd = c.sender_.vars();
-  if (c.sender_.all_acknowledged() || segment.ack.before(snd.una)) return;
+  Sender::Variables& snd = c.tcb_->sender.vars();
+  if (c.tcb_->sender.all_acknowledged() || segment.ack.before(snd.una)) return;
   Segment ours = segment;
   if (ours.ack.after(from.out)) ours.ack = from.out;
   uint8_t kept = 0;
@@ -239,23 +239,23 @@ void Splicing::take_own_ack(Side& from, const Segment& segment, Time now) {
     if (!block.right.after(from.out)) ours.options.sack[kept++] = block;
   }
   ours.options.sack_count = kept;
-  c.heard_at_ = now;
+  c.tcb_->heard_at = now;
   const uint32_t window_before = snd.wnd;
-  c.sender_.update_window(ours, c.send_shift_);
+  c.tcb_->sender.update_window(ours, c.quasi_.send_shift);
   ours.window_changed = snd.wnd != window_before;
-  c.sender_.on_ack(ours, std::nullopt, now, stack_.resources());
+  c.tcb_->sender.on_ack(ours, std::nullopt, now, stack_.resources());
 }
 
 void Splicing::pass_on(Side& from, const Segment& segment, const port::RxPacket& packet, Time now) {
   Side& to = other(from);
   Connection& x = *from.connection;
-  const bool own_done = x.sender_.all_acknowledged();
+  const bool own_done = x.tcb_->sender.all_acknowledged();
   const bool passes_ack = segment.ack.after(from.out) || (own_done && segment.ack == from.out);
   const auto old = static_cast<uint32_t>(std::max(0, from.in - segment.seq));
   const bool passes_text = segment.length() > old || segment.syn();
   if (!passes_ack && !passes_text && !segment.rst()) {
     // For us: it acknowledges, or repeats, what was relayed.
-    if (segment.length() > 0 || !segment.seq.at_or_after(from.in)) x.receiver_.ack_now();
+    if (segment.length() > 0 || !segment.seq.at_or_after(from.in)) x.tcb_->receiver.ack_now();
     return;
   }
   port::TxPacket* out = stack_.append_forward();
@@ -316,7 +316,7 @@ Duration Splicing::timeout() const {
 bool Splicing::has_progressed() {
   uint64_t progress = 0;
   for (const Side& side : sides_) {
-    const SeqNum acknowledged = side.connection->sender_.vars().una;
+    const SeqNum acknowledged = side.connection->tcb_->sender.vars().una;
     progress += side.relayed + acknowledged.value() + side.high.value();
   }
   return std::exchange(progress_, progress) != progress;

@@ -36,6 +36,7 @@ Stack::Stack(const StackConfig& config, port::Router& router, std::span<const po
                  .counters = {}},
       paths_(router, config.max_paths, secrets.hash, resources_.counters),
       connections_(config.max_connections),
+      tcbs_(config.max_connections),
       flow_hasher_(secrets.hash),
       index_(flow_hasher_),
       listener_index_(secrets.hash),
@@ -214,21 +215,25 @@ SpliceRefusal Stack::refusal(const Connection& client, const Connection& server)
   if (client.tuple_.remote.address.is_v4() != server.tuple_.remote.address.is_v4()) {
     return SpliceRefusal::kFamily;
   }
-  if (client.timestamps_ != server.timestamps_) return SpliceRefusal::kTimestamps;
-  if (client.sack_ != server.sack_) return SpliceRefusal::kSack;
-  if (client.ecn_ != server.ecn_) return SpliceRefusal::kEcn;
-  if (client.offered_mss() > server.peer_mss_ || server.offered_mss() > client.peer_mss_) {
+  if (client.quasi_.timestamps != server.quasi_.timestamps) return SpliceRefusal::kTimestamps;
+  if (client.quasi_.sack != server.quasi_.sack) return SpliceRefusal::kSack;
+  if (client.quasi_.ecn != server.quasi_.ecn) return SpliceRefusal::kEcn;
+  if (client.offered_mss() > server.quasi_.peer_mss ||
+      server.offered_mss() > client.quasi_.peer_mss) {
     return SpliceRefusal::kSegmentSize;
   }
   for (const Connection* c : both) {
     const Connection& other = c == &client ? server : client;
-    if (c->sender_.fin_queued() && !other.fin_received()) return SpliceRefusal::kHalfClosed;
+    if (c->tcb_->sender.fin_queued() && !other.fin_received()) return SpliceRefusal::kHalfClosed;
   }
   return SpliceRefusal::kNone;
 }
 
 std::expected<nic::Splice*, SpliceRefusal> Stack::splice(Connection* client, Connection* server,
                                                          const nic::SpliceOptions& options) {
+  for (Connection* c : {client, server}) {
+    if (c->is_quasi() && !c->done()) c->promote();
+  }
   SpliceRefusal why = refusal(*client, *server);
   nic::Splice* splice = why == SpliceRefusal::kNone ? splices_.create() : nullptr;
   if (why == SpliceRefusal::kNone && splice == nullptr) why = SpliceRefusal::kTableFull;
@@ -272,9 +277,9 @@ void Stack::describe(nic::Splice& splice, const Connection& client, const Connec
   };
   uint32_t ts_value_offset = 0;
   uint32_t ts_echo_offset = 0;
-  if (client.timestamps_) {
-    ts_value_offset = server.timestamp(now_) - client.ts_recent_;
-    ts_echo_offset = server.ts_recent_ - client.timestamp(now_);
+  if (client.quasi_.timestamps) {
+    ts_value_offset = server.timestamp(now_) - client.quasi_.ts_recent;
+    ts_echo_offset = server.quasi_.ts_recent - client.timestamp(now_);
   }
   const nic::SplicePair pair{.client = client.tuple_,
                              .server = server.tuple_,
@@ -282,12 +287,12 @@ void Stack::describe(nic::Splice& splice, const Connection& client, const Connec
                              .ack_offset = offset(points.server_in, points.client_out),
                              .ts_value_offset = ts_value_offset,
                              .ts_echo_offset = ts_echo_offset,
-                             .scales = {.announced_by_client = client.send_shift_,
-                                        .announced_to_client = client.receiver_.shift(),
-                                        .announced_by_server = server.send_shift_,
-                                        .announced_to_server = server.receiver_.shift()},
-                             .timestamps = client.timestamps_,
-                             .sack = client.sack_,
+                             .scales = {.announced_by_client = client.quasi_.send_shift,
+                                        .announced_to_client = client.tcb_->receiver.shift(),
+                                        .announced_by_server = server.quasi_.send_shift,
+                                        .announced_to_server = server.tcb_->receiver.shift()},
+                             .timestamps = client.quasi_.timestamps,
+                             .sack = client.quasi_.sack,
                              .to_server = way(server),
                              .to_client = way(client),
                              .shard = config_.shard,
@@ -296,9 +301,9 @@ void Stack::describe(nic::Splice& splice, const Connection& client, const Connec
   nic::SpliceRecords records = nic::records_of(pair);
   // What each end has acknowledged so far.
   records.from_client.rule.acked = points.server_in.value();
-  records.from_client.rule.window = client.sender_.vars().wnd;
+  records.from_client.rule.window = client.tcb_->sender.vars().wnd;
   records.from_server.rule.acked = points.client_in.value();
-  records.from_server.rule.window = server.sender_.vars().wnd;
+  records.from_server.rule.window = server.tcb_->sender.vars().wnd;
   splice.directions[nic::Splice::kUp].tuple = client.tuple_;
   splice.directions[nic::Splice::kUp].rule = records.from_client.rule;
   splice.directions[nic::Splice::kDown].tuple = server.tuple_;
@@ -370,8 +375,9 @@ void Stack::dispatch_events() {
 
 void Stack::settle() {
   for (Connection* c : borrowers_) {
-    c->borrowing_ = false;
-    c->receiver_.settle(resources_);
+    if (c == nullptr) continue;
+    c->borrower_ = Connection::kNotBorrowing;
+    c->tcb().receiver.settle(resources_);
   }
   borrowers_.clear();
   resources_.borrowed.reset();
@@ -410,9 +416,14 @@ void Stack::detach(Connection& c) {
 void Stack::destroy(Connection& c) {
   detach(c);
   if (IntrusiveList<Connection, EventTag>::is_linked(c)) events_.erase(c);
-  c.sender_.clear(resources_);
-  c.receiver_.clear(resources_);
-  if (c.borrowing_) std::erase(borrowers_, &c);
+  if (c.borrower_ != Connection::kNotBorrowing) borrowers_[c.borrower_] = nullptr;
+  if (c.is_quasi()) {
+    c.clear_quasi();
+  } else {
+    c.tcb_->sender.clear(resources_);
+    c.tcb_->receiver.clear(resources_);
+    tcbs_.destroy(c.tcb_);
+  }
   paths_.release(c.path_);
   connections_.destroy(&c);
 }
@@ -477,10 +488,10 @@ TimeWait& Stack::make_time_wait(const Connection& c, Duration lasts) {
   TimeWait& entry = time_wait_.insert(c.tuple_, {.from = now_, .lasts = lasts}, recycled);
   ++resources_.counters.time_wait_entered;
   if (recycled) ++resources_.counters.time_wait_recycled;
-  entry.snd_nxt = c.sender_.vars().nxt;
-  entry.rcv_nxt = c.receiver_.nxt();
-  entry.timestamps = c.timestamps_;
-  entry.ts_recent = c.ts_recent_;
+  entry.snd_nxt = c.tcb().sender.vars().nxt;
+  entry.rcv_nxt = c.tcb().receiver.nxt();
+  entry.timestamps = c.quasi_.timestamps;
+  entry.ts_recent = c.quasi_.ts_recent;
   return entry;
 }
 
@@ -491,8 +502,9 @@ void Stack::rest_after_reset(const Connection& c) {
 
 void Stack::enter_time_wait(Connection& c, const Segment& segment) {
   TimeWait& entry = make_time_wait(c, c.options_->time_wait);
-  if (c.receiver_.ack_due()) reply_time_wait(entry, segment, c.receiver_.advertise(c.mss_, false));
-  c.sender_.clear(resources_);
+  if (c.tcb_->receiver.ack_due())
+    reply_time_wait(entry, segment, c.tcb_->receiver.advertise(c.mss_, false));
+  c.tcb_->sender.clear(resources_);
   c.set_state(State::kTimeWait);
   c.events_ |= event::kClosed | event::kReadable;
 }

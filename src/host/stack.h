@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "base/hash_index.h"
+#include "base/latest_hasher.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "base/siphash.h"
@@ -206,6 +207,7 @@ class Stack {
   void enter_time_wait(Connection& connection, const Segment& segment);
   /// After anything that may have changed what a connection wants: lists, timer, end of life.
   void update(Connection& connection);
+  Tcb* make_tcb() { return tcbs_.create(); }  // one for each connection there may be
   /// Arms its timer and queues its events.
   void note_changes(Connection& connection);
 
@@ -289,10 +291,11 @@ class Stack {
   std::vector<std::unique_ptr<SocketOptions>> interned_options_;
 
   ObjectPool<Connection> connections_;
+  ObjectPool<Tcb> tcbs_;
   FlowHasher flow_hasher_;  // of all that follows
   HashIndex<Connection, FourTuple, connection_key, FlowHasher> index_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  HashIndex<Listener, Endpoint, listener_key> listener_index_;
+  HashIndex<Listener, Endpoint, listener_key, LatestHasher<Endpoint>> listener_index_;
   TimeWaitTable time_wait_;
   TimerWheel timers_;
 
@@ -303,7 +306,7 @@ class Stack {
   Time writers_wake_at_{};
   IntrusiveList<Connection, EventTag> events_;
   IntrusiveList<Listener, EventTag> listener_events_;
-  std::vector<Connection*> borrowers_;          // hold payload in packets of this burst
+  std::vector<Connection*> borrowers_;          // hold payload in packets of this burst; or gone
   std::vector<port::TcpPacketSpec> replies_;    // to packets: at most kMaxReplies
   std::vector<port::TcpPacketSpec> farewells_;  // RSTs of ours, two for a connection or splice
 

@@ -78,15 +78,23 @@ void Stack::expect(std::span<const port::RxPacket> packets) const {
     if (!glance) continue;
     const uint64_t hash = hashes[count++] = index_.hash_of(glance->tuple);
     index_.prefetch(hash);
-    if (const auto proof = nic::glance_at_proof(packet.frame)) setup_.prefetch(*proof);
+    const std::optional<uint64_t> proof = nic::glance_at_proof(packet.frame);
+    if (proof) setup_.prefetch(*proof);
     // Both tables hash alike. These open one, or may leave one in TIME-WAIT.
-    if ((glance->flags & (wire::tcp_flag::kSyn | wire::tcp_flag::kFin)) != 0) {
+    if (proof || (glance->flags & (wire::tcp_flag::kSyn | wire::tcp_flag::kFin)) != 0) {
       time_wait_.prefetch(hash);
     }
   }
+  std::array<const Connection*, kExpected> connections;
+  size_t found = 0;
   for (const uint64_t hash : std::span(hashes).first(count)) {
     const Connection* const connection = index_.guess(hash);
-    if (connection != nullptr) prefetch_all(connection, sizeof *connection);
+    if (connection == nullptr) continue;
+    prefetch_all(connection, sizeof *connection);
+    connections[found++] = connection;
+  }
+  for (const Connection* connection : std::span(connections).first(found)) {
+    if (!connection->is_quasi()) prefetch_all(connection->tcb_, sizeof(Tcb));
   }
 }
 

@@ -120,8 +120,9 @@ void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
 }
 
 void Stack::note_borrowed(Connection& c) {
-  if (!c.receiver_.has_borrowed() || c.borrowing_) return;
-  c.borrowing_ = true;
+  if (c.borrower_ != Connection::kNotBorrowing) return;
+  if (c.is_quasi() ? c.quasi_.received == 0 : !c.tcb_->receiver.has_borrowed()) return;
+  c.borrower_ = static_cast<uint32_t>(borrowers_.size());
   borrowers_.push_back(&c);
 }
 
@@ -215,8 +216,8 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, const port::RxPack
   const bool too_big = error->kind == wire::TcpError::Kind::kTooBig;
   if (too_big && mtu && teardown_.on_too_big(error->tuple, error->seq, *mtu)) return;
   // RFC 5927 §4.1: only an error about something in flight is believed.
-  if (c == nullptr || error->seq.before(c->sender_.vars().una) ||
-      !error->seq.before(c->sender_.vars().nxt)) {
+  if (c == nullptr || error->seq.before(c->tcb().sender.vars().una) ||
+      !error->seq.before(c->tcb().sender.vars().nxt)) {
     ++counters.drop_bad_icmp;
     return;
   }

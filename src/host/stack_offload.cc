@@ -119,7 +119,6 @@ bool Stack::open_confirmed(const nic::NewConnection& made, Listener& listener, S
   if (c == nullptr) return true;
   setup_.made_connection(made, now);
   c->open_confirmed(made, segment, listener, now);
-  c->on_segment(segment, now);
   note_borrowed(*c);
   update(*c);
   return true;
@@ -153,42 +152,36 @@ bool Stack::allows_teardown() {
 }
 
 bool Stack::may_hand_over(const Connection& c) const {
+  if (!c.options_->teardown_offload || c.options_->time_wait != config_.teardown_time_wait) {
+    return false;
+  }
+  if (c.is_quasi()) return c.state_ == State::kEstablished && c.readable() == 0;
   const bool open = c.state_ == State::kEstablished || c.state_ == State::kCloseWait;
   // A FIN of ours that is not acknowledged makes no difference.
   const bool closing = c.state_ == State::kFinWait1 || c.state_ == State::kLastAck;
-  return c.options_->teardown_offload && (open || closing) && !c.splicing_ &&
-         !c.follows_timestamps_ && c.options_->time_wait == config_.teardown_time_wait &&
-         c.receiver_.readable() == 0 && c.receiver_.in_order() && c.sender_.in_order();
+  return (open || closing) && !c.splicing_ && !c.follows_timestamps_ &&
+         c.tcb_->receiver.readable() == 0 && c.tcb_->receiver.in_order() &&
+         c.tcb_->sender.in_order();
 }
 
 bool Stack::hand_over(Connection& c) {
   if (!may_hand_over(c) || !allows_teardown() || !paths_.refresh(*c.path_)) return false;
   std::array<ByteSpan, kMaxHandoverSpans> data;
   size_t spans = 0;
-  for (const Buffer* buffer = c.sender_.chain().head(); buffer; buffer = buffer->next) {
+  const Buffer* buffer = c.is_quasi() ? c.quasi_.written : c.tcb_->sender.chain().head();
+  for (; buffer != nullptr; buffer = buffer->next) {
     if (spans == data.size()) return false;
     data[spans++] = buffer->bytes();
   }
-  const Sender::Variables& snd = c.sender_.vars();
   c.update_mss(now_);
   nic::Handover handover{.tuple = c.tuple_,
                          .local_mac = c.path_->path.local_mac,
                          .next_hop = c.path_->path.next_hop,
                          .port_index = c.path_->path.port_index,
-                         .peer_closed = c.receiver_.fin_received(),
                          .mss = c.mss_,
-                         .window = c.receiver_.advertise(c.mss_, false),
-                         .receive_window = c.receiver_.window(),
-                         .send_window = std::min(snd.wnd, c.sender_.congestion().cwnd()),
-                         .rto = c.sender_.rtt().rto(),
-                         .snd_una = snd.una,
-                         .snd_nxt = snd.nxt,
-                         .rcv_nxt = c.receiver_.nxt(),
                          .timestamps = {},
                          .data = std::span(data).first(spans)};
-  if (c.timestamps_) {
-    handover.timestamps = wire::Timestamps{.value = c.timestamp(now_), .echo = c.ts_recent_};
-  }
+  c.describe(handover, now_);
   const bool taken =
       nic_ != nullptr ? nic_->take(handover) : teardown_.take(handover, now_).has_value();
   if (!taken) return false;

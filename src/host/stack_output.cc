@@ -110,8 +110,8 @@ void Stack::reset_peer(Connection& c) {
   spec.local_mac = c.path_->path.local_mac;
   spec.next_hop = c.path_->path.next_hop;
   spec.port_index = c.path_->path.port_index;
-  spec.seq = c.sender_.vars().nxt;
-  spec.ack = c.receiver_.ack();
+  spec.seq = c.tcb_->sender.vars().nxt;
+  spec.ack = c.tcb_->receiver.ack();
   spec.flags = kRst | kAck;
   ++resources_.counters.resets_sent;
   farewells_.push_back(spec);

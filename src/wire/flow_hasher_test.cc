@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/latest_hasher.h"
 #include "base/random.h"
 
 namespace fairlead {
@@ -19,6 +20,17 @@ TEST(FlowHasher, IsTheKeyedHashHoweverOftenAndByWhicheverCopyItIsAsked) {
                           {IpAddress::v4(static_cast<uint32_t>(rng.below(3))),
                            static_cast<uint16_t>(rng.below(100))}};
     ASSERT_EQ((rng.chance(0.5) ? hasher : copy)(tuple), siphash13(key, tuple));
+  }
+}
+
+TEST(LatestHasher, IsSipHash) {
+  const SipKey key{1, 2};
+  const LatestHasher<IpAddress> hasher(key);
+  EXPECT_EQ(hasher({}), siphash13(key, IpAddress{}));
+  Rng rng(1);
+  for (int i = 0; i < 1000; ++i) {
+    const auto address = IpAddress::v4(static_cast<uint32_t>(rng.below(3)));
+    ASSERT_EQ(hasher(address), siphash13(key, address));
   }
 }
 
