@@ -182,6 +182,11 @@ Told tell(const Story& story, bool full) {
   }
   if (host::Connection* c = acceptor.take()) peer.call("release", [&] { peer.stack().release(c); });
   note();
+  // Its peer gives up, wherever it is: minutes of a teardown's timers take their time.
+  for (const uint32_t more : {0u, 1u, 5u, 9u, 10u, 100u, 101u, 105u, 110u, 200u, 201u}) {
+    peer.deliver(seg().seq(static_cast<uint32_t>(story.first) + 1 + more).rst());
+  }
+  note();
   peer.tick(minutes(5));
   note();
   EXPECT_EQ(peer.stack().connection_count(), 0u) << text_of(story);
