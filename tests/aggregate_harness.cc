@@ -122,10 +122,14 @@ void Harness::arrive(const port::RxPacket& packet, Duration after) {
   take_back();
 }
 
-void Harness::arrive_together(std::span<const FrameSpec> specs, Duration after) {
+void Harness::arrive_together(std::span<const FrameSpec> specs, Duration after,
+                              port::ChecksumState checksum) {
   wait(after);
   std::vector<port::RxPacket> packets;
-  for (const FrameSpec& spec : specs) packets.push_back(lend({.frame = frame_of(spec)}));
+  for (const FrameSpec& spec : specs) {
+    const PacketBytes frame = frame_of(spec);
+    packets.push_back(lend({.frame = frame, .checksum = checksum}));
+  }
   aggregator.on_burst(packets, now, *this);
   take_back();
 }

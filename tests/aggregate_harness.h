@@ -61,7 +61,8 @@ class Harness : public nic::PacketSink {
   explicit Harness(const nic::AggregateConfig& config = {});
 
   /// `wait` after the last; several at the same time.
-  void arrive_together(std::span<const FrameSpec> specs, Duration wait = microseconds(1));
+  void arrive_together(std::span<const FrameSpec> specs, Duration wait = microseconds(1),
+                       port::ChecksumState checksum = port::ChecksumState::kUnknown);
   void arrive(const FrameSpec& spec, Duration wait = microseconds(1));
   void arrive(const port::RxPacket& packet, Duration wait = microseconds(1));
   void wait(Duration duration);

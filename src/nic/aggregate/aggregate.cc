@@ -32,9 +32,8 @@ void Aggregate::open(Context& context, const Segment& segment, SeqNum base, Time
   base_ = base;
   deadline_ = deadline;
   payload_ = buffer_->data + kHeadroom;
-  layout_ = segment.layout;
+  headers_.set(segment);
   dont_fragment_ = segment.dont_fragment;
-  std::memcpy(payload_ - layout_.payload, segment.frame.data(), layout_.payload);
 }
 
 void Aggregate::hold(const SegmentFields& fields) {
@@ -52,48 +51,53 @@ SegmentFields Aggregate::take_held() {
   return first;
 }
 
-void Aggregate::write_ip(MutableByteSpan headers) const {
+void Aggregate::write_ip() {
+  const MutableByteSpan headers = headers_.bytes();
   const size_t size = ip_size();
-  if (layout_.ipv6) {
-    auto& ip = header_at<wire::Ipv6Header>(headers, layout_.l3);
+  if (layout().ipv6) {
+    auto& ip = header_at<wire::Ipv6Header>(headers, layout().l3);
     ip.payload_length = static_cast<uint16_t>(size - sizeof ip);
     return;
   }
-  auto& ip = header_at<wire::Ipv4Header>(headers, layout_.l3);
+  auto& ip = header_at<wire::Ipv4Header>(headers, layout().l3);
   ip.total_length = static_cast<uint16_t>(size);
   ip.id = run_.first.ip_id;
   ip.checksum = 0;
-  ip.checksum = checksum_finish(checksum_add_fixed<sizeof ip>(0, headers.data() + layout_.l3));
+  ip.checksum = checksum_finish(checksum_add_fixed<sizeof ip>(0, headers.data() + layout().l3));
 }
 
-void Aggregate::write_tcp(MutableByteSpan headers, bool partial) const {
-  auto& tcp = header_at<wire::TcpHeader>(headers, layout_.l4);
+void Aggregate::write_tcp(bool partial) {
+  const MutableByteSpan headers = headers_.bytes();
+  auto& tcp = header_at<wire::TcpHeader>(headers, layout().l4);
   tcp.seq = run_.first.seq.value();
   tcp.ack = run_.last.ack.value();
   tcp.window = run_.last.window;
   tcp.flags = run_.flags;
-  if (layout_.timestamps) {
+  if (layout().timestamps) {
     // What a delayed ACK echoes is the earliest TSval (RFC 7323 §4.3); TSecr belongs to the ACK.
     constexpr size_t kValue = sizeof(wire::TcpHeader) + 4;
-    header_at<Be32>(headers, layout_.l4 + kValue) = run_.first.timestamps.value;
-    header_at<Be32>(headers, layout_.l4 + kValue + 4) = run_.last.timestamps.echo;
+    header_at<Be32>(headers, layout().l4 + kValue) = run_.first.timestamps.value;
+    header_at<Be32>(headers, layout().l4 + kValue + 4) = run_.last.timestamps.echo;
   }
-  const auto addresses = layout_.ipv6 ? headers.subspan(layout_.l3 + 8u, 2 * 16)
-                                      : headers.subspan(layout_.l3 + 12u, 2 * 4);
-  const size_t size = size_t{layout_.payload} - layout_.l4 + run_.size;
+  const auto addresses = layout().ipv6 ? headers.subspan(layout().l3 + 8u, 2 * 16)
+                                       : headers.subspan(layout().l3 + 12u, 2 * 4);
+  const size_t size = size_t{layout().payload} - layout().l4 + run_.size;
   const uint64_t pseudo = checksum_add(wire::ip_protocol::kTcp, addresses) + size;
   tcp.checksum = 0;
-  const auto tcp_header = headers.subspan(layout_.l4);
+  const auto tcp_header = headers.subspan(layout().l4);
   tcp.checksum = partial ? checksum_fold(pseudo)
                          : checksum_finish(checksum_add(pseudo + run_.sum, tcp_header));
 }
 
 ByteSpan Aggregate::finish(bool partial) {
   CHECK(run_.count > 0);
-  const MutableByteSpan headers(payload_ - layout_.payload, layout_.payload);
-  write_ip(headers);
-  write_tcp(headers, partial);
-  return {headers.data(), headers.size() + (chained_ ? 0 : run_.size)};
+  write_ip();
+  write_tcp(partial);
+  const ByteSpan headers = headers_.bytes();
+  if (chained_) return headers;
+  uint8_t* const frame = payload_ - headers.size();
+  std::ranges::copy(headers, frame);
+  return {frame, headers.size() + run_.size};
 }
 
 void Aggregate::rebase(SeqNum base) {

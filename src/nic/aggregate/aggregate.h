@@ -6,13 +6,14 @@
 //   └─────────┴──────────────────────────┴───────┴────────────┴───┴──────┘
 //   of the first segment                  payload lies where its sequence number says
 //
-// The run is in order and leaves as one packet, for which the headers are brought up to date in
-// place. Held segments came early: they are already where they belong, so when the hole before them
-// is filled they join the run without a copy. When the run has left, rebase() moves what is held to
-// the front, so that a late segment is waited for across packets, too.
+// The run is in order and leaves as one packet, for which the headers are brought up to date. Held
+// segments came early: they are already where they belong, so when the hole before them is filled
+// they join the run without a copy. When the run has left, rebase() moves what is held to the
+// front, so that a late segment is waited for across packets, too.
 //
-// Chained, payload stays in the frames it came in: the buffer holds the headers only, and the run
-// is a list of fragments.
+// Headers are gathered beside it, and copied before the payload when it leaves. Chained, payload
+// stays in the frames it came in: there is nothing in the buffer, and the run is a list of
+// fragments.
 //
 // An aggregate knows what may follow what; when to send, the Aggregator decides.
 #pragma once
@@ -25,6 +26,7 @@
 #include "base/check.h"
 #include "base/intrusive_list.h"
 #include "nic/aggregate/aggregate_config.h"
+#include "nic/aggregate/run_headers.h"
 #include "nic/aggregate/segment.h"
 #include "port/rx_buffer.h"
 
@@ -71,13 +73,12 @@ class Aggregate : public ListHook<Aggregate> {
 
   Context& context() const { return *context_; }
   Time deadline() const { return deadline_; }
-  const HeaderLayout& layout() const { return layout_; }
-  ByteSpan headers() const { return {payload_ - layout_.payload, layout_.payload}; }
+  const RunHeaders& headers() const { return headers_; }
   const Run& run() const { return run_; }
   size_t held() const { return held_count_; }
   bool empty() const { return run_.count == 0 && held_count_ == 0; }
   /// Of the run as an IP packet, bytes.
-  size_t ip_size() const { return size_t{layout_.payload} - layout_.l3 + run_.size; }
+  size_t ip_size() const { return size_t{layout().payload} - layout().l3 + run_.size; }
 
   /// Does its payload have a place in the buffer?
   bool has_place(const SegmentFields& fields) const;
@@ -104,7 +105,7 @@ class Aggregate : public ListHook<Aggregate> {
   }
   /// Chained, with a run of one segment: the frame as it came.
   ByteSpan only_frame() const {
-    return {run_.first.payload - layout_.payload, layout_.payload + run_.size};
+    return {run_.first.payload - layout().payload, layout().payload + run_.size};
   }
   /// Where whoever gets the run may take its buffer from, leaving another; nullptr when something
   /// is in it that has not left.
@@ -113,18 +114,19 @@ class Aggregate : public ListHook<Aggregate> {
   void rebase(SeqNum base);
 
  private:
+  const HeaderLayout& layout() const { return headers_.layout(); }
   uint32_t offset_of(SeqNum seq) const { return seq.value() - base_.value(); }
   bool ip_id_follows(uint16_t id) const;
-  void write_ip(MutableByteSpan headers) const;
-  void write_tcp(MutableByteSpan headers, bool partial) const;
+  void write_ip();
+  void write_tcp(bool partial);
 
+  RunHeaders headers_;
   Context* context_ = nullptr;
   port::RxBuffer* buffer_ = nullptr;
   uint8_t* payload_ = nullptr;  // in the buffer, behind the headroom
   uint32_t capacity_ = 0;       // of the buffer behind the headroom, bytes; also of an IP packet
   SeqNum base_;
   Time deadline_;  // AgTimer
-  HeaderLayout layout_;
   bool dont_fragment_ = false;
   bool chained_ = false;
   uint16_t held_count_ = 0;
@@ -160,11 +162,11 @@ inline std::optional<FlushReason> Aggregate::obstacle(const SegmentFields& field
   if (fields.size > run_.first.size) return FlushReason::kLongerSegment;
   if (ip_size() + fields.size > capacity_) return FlushReason::kFull;
   if (chained_ && run_.count == kMaxFragments) return FlushReason::kFull;
-  if (!layout_.ipv6 && !ip_id_follows(fields.ip_id)) return FlushReason::kIpId;
+  if (!layout().ipv6 && !ip_id_follows(fields.ip_id)) return FlushReason::kIpId;
   if (fields.ack.before(run_.last.ack)) return FlushReason::kAck;
   // RFC 7323 §4.3: TSval does not go back.
   const SeqNum value(fields.timestamps.value), last_value(run_.last.timestamps.value);
-  if (layout_.timestamps && value.before(last_value)) return FlushReason::kTimestamp;
+  if (layout().timestamps && value.before(last_value)) return FlushReason::kTimestamp;
   return std::nullopt;
 }
 

@@ -23,6 +23,7 @@ struct AggregateConfig {
   Duration del_timer = seconds(1);
   size_t contexts = 16384;       // connections known at the same time, per direction
   size_t open_aggregates = 512;  // of these, how many have something gathered: a buffer each
+  size_t recent = 1024;          // slots of the short way to an open aggregate; 0: none
   size_t more_buffers = 0;       // that may be taken with what was sent in them
   size_t max_held = 32;          // early segments per aggregate; 0: in order only
   bool carry_push = false;       // PSH is carried in the aggregate instead of ending it

@@ -57,6 +57,7 @@ struct AggregateCounters {
   uint64_t packets_out = 0;
   uint64_t aggregates = 0;  // of packets_out: made of at least two
   uint64_t merged = 0;      // of packets_in: they are in aggregates
+  uint64_t recognised = 0;  // of packets_in: merged without parsing and look-up
   uint64_t held = 0;        // came before what precedes them, and waited
   uint64_t contexts_created = 0;
   uint64_t contexts_ended = 0;                                  // by FIN, RST or SYN
@@ -82,6 +83,7 @@ struct AggregateCounters {
     visit("packets_out", packets_out);
     visit("aggregates", aggregates);
     visit("merged", merged);
+    visit("recognised", recognised);
     visit("held", held);
     visit("contexts_created", contexts_created);
     visit("contexts_ended", contexts_ended);

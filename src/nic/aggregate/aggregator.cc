@@ -42,11 +42,13 @@ Result<void> AggregateConfig::check() const {
 
 Aggregator::Aggregator(const AggregateConfig& config, Time now)
     : config_(config),
+      wanted_(config.leave_checksum ? PayloadSum::kNotWanted : PayloadSum::kWanted),
       database_(
           {.capacity = config.contexts, .del_timer = config.del_timer, .secret = config.secret},
           now),
       buffers_(config.open_aggregates + config.more_buffers),
-      aggregates_(std::make_unique<Aggregate[]>(config.open_aggregates)) {
+      aggregates_(std::make_unique<Aggregate[]>(config.open_aggregates)),
+      recent_(config.recent == 0 ? 0 : std::bit_ceil(config.recent)) {
   CHECK(config.check());
   for (size_t i = 0; i < config.open_aggregates; ++i) {
     aggregates_[i].use(
@@ -67,38 +69,76 @@ void Aggregator::on_burst(std::span<const port::RxPacket> packets, Time now, Pac
   while (!packets.empty()) {
     const auto burst = packets.first(std::min(packets.size(), kBurst));
     packets = packets.subspan(burst.size());
-    read(burst, now);
-    for (size_t i = 0; i < burst.size(); ++i) on_read(burst[i], reads_[i], now, sink);
+    counters_.packets_in += burst.size();
+    look_ahead(burst, now);
+    for (uint8_t i = 0; i < burst.size(); ++i) {
+      if (Aggregate* recent = reads_[i].recent) {
+        if (add_successor(burst[i], *recent, now, sink)) continue;
+        read_segments(burst, {&i, 1}, now);
+      }
+      on_read(burst[i], reads_[i], now, sink);
+    }
   }
 }
 
-/// Into reads_. What on_read() will need of the database is on its way when this returns.
-void Aggregator::read(std::span<const port::RxPacket> packets, Time now) {
-  const PayloadSum wanted = config_.leave_checksum ? PayloadSum::kNotWanted : PayloadSum::kWanted;
-  for (size_t i = 0; i < packets.size(); ++i) {
+/// What the packets will need is on its way when this returns.
+void Aggregator::look_ahead(std::span<const port::RxPacket> packets, Time now) {
+  std::array<uint8_t, kBurst> unknown;
+  size_t count = 0;
+  for (uint8_t i = 0; i < packets.size(); ++i) {
     if (i + kFramesAhead < packets.size()) prefetch_headers(packets[i + kFramesAhead].frame);
+    reads_[i].bits = RecentAggregates::bits_of(packets[i].frame);
+    reads_[i].recent = recent_.find(reads_[i].bits);
+    if (reads_[i].recent == nullptr) unknown[count++] = i;
+  }
+  if (count > 0) read_segments(packets, std::span(unknown).first(count), now);
+}
+
+/// Those of `packets` into reads_. What on_read() will need of the database is on its way when this
+/// returns.
+void Aggregator::read_segments(std::span<const port::RxPacket> packets,
+                               std::span<const uint8_t> which, Time now) {
+  for (const uint8_t i : which) {
     Read& read = reads_[i];
-    read.refused = read_segment(packets[i], wanted, read.segment);
+    read.refused = read_segment(packets[i], wanted_, read.segment);
     read.segment.fields.arrived = now;
   }
   // A key that was just written in small parts is read slowly: a loop of its own, and a hash for a
   // train of packets.
   const Read* before = nullptr;
-  for (Read& read : std::span(reads_).first(packets.size())) {
+  for (const uint8_t i : which) {
+    Read& read = reads_[i];
     if (read.refused) continue;
     const bool same = before != nullptr && before->segment.key == read.segment.key;
     read.hash = same ? before->hash : database_.hash_of(read.segment.key);
     if (!same) database_.prefetch_slot(read.hash);
     before = &read;
   }
-  for (const Read& read : std::span(reads_).first(packets.size())) {
-    if (!read.refused) database_.prefetch_context(read.hash);
+  for (const uint8_t i : which) {
+    if (!reads_[i].refused) database_.prefetch_context(reads_[i].hash);
   }
+}
+
+/// The short way, of a packet that may go on with `aggregate`: what on_read() would do with it, or
+/// nothing and false.
+bool Aggregator::add_successor(const port::RxPacket& packet, Aggregate& aggregate, Time now,
+                               PacketSink& sink) {
+  if (aggregate.run().count == 0 || aggregate.held() > 0) return false;
+  Context& context = aggregate.context();
+  SegmentFields fields;
+  if (!aggregate.headers().read_next(packet, wanted_, context.next, fields)) return false;
+  if (aggregate.obstacle(fields) || !aggregate.has_place(fields)) return false;
+  ++counters_.recognised;
+  fields.arrived = now;
+  database_.touch(context, now);
+  aggregate.place(fields);
+  append(context, fields, now, sink);
+  if (aggregate.empty()) close(context);
+  return true;
 }
 
 void Aggregator::on_read(const port::RxPacket& packet, const Read& read, Time now,
                          PacketSink& sink) {
-  ++counters_.packets_in;
   if (read.refused) return pass(packet, counters_[*read.refused], sink);
   const Segment& segment = read.segment;
   Context* context = database_.find(segment.key, read.hash);
@@ -109,7 +149,7 @@ void Aggregator::on_read(const port::RxPacket& packet, const Read& read, Time no
     ++counters_.contexts_created;
   }
   database_.touch(*context, now);
-  const Arrival arrival{packet, segment, *context, now, sink};
+  const Arrival arrival{packet, segment, read.bits, *context, now, sink};
   if (segment.obstacle) return on_unmergeable(arrival, *segment.obstacle);
   add(arrival);
 }
@@ -147,7 +187,8 @@ void Aggregator::add(const Arrival& arrival) {
   const Aggregate* aggregate = arrival.context.aggregate;
   if (aggregate == nullptr) return start(arrival);
   if (aggregate->overlaps_held(fields)) return on_unmergeable(arrival, FlushReason::kOldData);
-  const auto mismatch = header_mismatch(arrival.segment, aggregate->layout(), aggregate->headers());
+  const RunHeaders& headers = aggregate->headers();
+  const auto mismatch = header_mismatch(arrival.segment, headers.layout(), headers.bytes());
   if (mismatch) return on_mismatch(arrival, *mismatch);
   return fields.seq == next ? add_next(arrival) : add_ahead(arrival);
 }
@@ -255,6 +296,7 @@ void Aggregator::start(const Arrival& arrival) {
   Aggregate& aggregate = take_aggregate(arrival.now, arrival.sink);
   aggregate.open(context, arrival.segment, context.next, arrival.now + config_.ag_timer);
   context.aggregate = &aggregate;
+  recent_.put(arrival.bits, aggregate);
   aggregate.place(fields);
   if (fields.seq == context.next) {
     append(context, fields, arrival.now, arrival.sink);
@@ -325,7 +367,7 @@ void Aggregator::send_run(Context& context, FlushReason reason, Time now, Packet
   ++counters_.packets_out;
   ++counters_[reason];
   using enum port::ChecksumState;
-  // Behind a gap the same headers may be needed again: then the buffer stays.
+  // Behind a gap the same aggregate may go on: then the buffer stays.
   port::RxBuffer** slot = reason == FlushReason::kGap ? nullptr : aggregate.buffer_slot();
   if (config_.chain && !merged) {
     sink.deliver(

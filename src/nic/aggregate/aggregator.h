@@ -16,6 +16,10 @@
 // gathered of one is an Aggregate. Nothing is ever dropped or duplicated, and what a context's
 // packets carry leaves in order of sequence as far as it came within AgTimer.
 //
+// Nearly every packet goes on with what is gathered of its connection. It is recognised without a
+// look-up (recent_aggregates.h) and without parsing (run_headers.h), in add_successor(), which
+// does what the full way would do, or nothing.
+//
 // AgTimer has one length for all, so the open aggregates are a queue by deadline: O(1), and exact
 // to the nanosecond. An aggregate whose run has left keeps its deadline while it holds something
 // early.
@@ -35,6 +39,7 @@
 #include "nic/aggregate/aggregate_config.h"
 #include "nic/aggregate/aggregate_counters.h"
 #include "nic/aggregate/context_database.h"
+#include "nic/aggregate/recent_aggregates.h"
 #include "port/packet.h"
 
 namespace fairlead::nic {
@@ -87,8 +92,10 @@ class Aggregator {
   /// Packets whose memory is fetched together. Their Segments, 5 KiB, fit the nearest cache.
   static constexpr size_t kBurst = 32;
 
-  /// A packet of a burst that has been read.
+  /// A packet of a burst: what it probably goes on with, or else what was read.
   struct Read {
+    uint64_t bits = 0;  // RecentAggregates'
+    Aggregate* recent = nullptr;
     Segment segment;
     uint64_t hash = 0;
     std::optional<SimpleReason> refused;
@@ -97,12 +104,17 @@ class Aggregator {
   struct Arrival {
     const port::RxPacket& packet;
     const Segment& segment;
+    uint64_t bits;
     Context& context;
     Time now;
     PacketSink& sink;
   };
 
-  void read(std::span<const port::RxPacket> packets, Time now);
+  void look_ahead(std::span<const port::RxPacket> packets, Time now);
+  void read_segments(std::span<const port::RxPacket> packets, std::span<const uint8_t> which,
+                     Time now);
+  bool add_successor(const port::RxPacket& packet, Aggregate& aggregate, Time now,
+                     PacketSink& sink);
   void on_read(const port::RxPacket& packet, const Read& read, Time now, PacketSink& sink);
   void pass(const port::RxPacket& packet, uint64_t& reason, PacketSink& sink);
   void pass_segment(const Arrival& arrival, FlushReason reason);
@@ -127,10 +139,12 @@ class Aggregator {
   void end(Context& context);
 
   AggregateConfig config_;
+  PayloadSum wanted_;
   std::array<Read, kBurst> reads_;
   ContextDatabase database_;
   port::RxBufferPool buffers_;
   std::unique_ptr<Aggregate[]> aggregates_;
+  RecentAggregates recent_;
   IntrusiveList<Aggregate, Aggregate> free_;
   IntrusiveList<Aggregate, Aggregate> open_;  // by deadline
   AggregateCounters counters_;

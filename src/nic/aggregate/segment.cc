@@ -84,29 +84,16 @@ bool only_timestamps(ByteSpan options) {
 }
 
 /// Of the pseudo header, whose addresses lie in the frame, and the TCP header.
-uint64_t sum_of_headers(const Segment& segment, const wire::TcpView& tcp) {
+uint64_t sum_of_headers(ByteSpan frame, const HeaderLayout& layout) {
   constexpr size_t kTcp = sizeof(wire::TcpHeader);
-  const uint8_t* ip = segment.frame.data() + segment.layout.l3;
-  const uint64_t sum = wire::ip_protocol::kTcp + tcp.bytes().size() +
-                       checksum_add_fixed<kTcp>(0, tcp.bytes().data()) +
-                       (segment.layout.ipv6 ? checksum_add_fixed<2 * 16>(0, ip + 8)
-                                            : checksum_add_fixed<2 * 4>(0, ip + 12));
-  const ByteSpan options = tcp.options();
-  if (options.size() != kTimestampsSize) return checksum_add(sum, options);
-  return checksum_add_fixed<kTimestampsSize>(sum, options.data());
-}
-
-/// Verifies the TCP checksum where nobody has yet, and sets fields.sum where that is wanted.
-bool read_checksum(const wire::TcpView& tcp, port::ChecksumState state, PayloadSum wanted,
-                   Segment& out) {
-  using enum port::ChecksumState;
-  if (state != kUnknown && wanted == PayloadSum::kNotWanted) return true;
-  if (state == kVerified) {
-    out.fields.sum = checksum_finish(sum_of_headers(out, tcp));  // all add up to ~0
-    return true;
-  }
-  out.fields.sum = checksum_fold(checksum_add(0, tcp.payload()));
-  return state == kPartial || checksum_ok(sum_of_headers(out, tcp) + out.fields.sum);
+  const uint8_t* ip = frame.data() + layout.l3;
+  const uint8_t* tcp = frame.data() + layout.l4;
+  const uint64_t sum =
+      wire::ip_protocol::kTcp + (frame.size() - layout.l4) + checksum_add_fixed<kTcp>(0, tcp) +
+      (layout.ipv6 ? checksum_add_fixed<2 * 16>(0, ip + 8) : checksum_add_fixed<2 * 4>(0, ip + 12));
+  const size_t options = layout.payload - layout.l4 - kTcp;
+  if (options != kTimestampsSize) return checksum_add(sum, {tcp + kTcp, options});
+  return checksum_add_fixed<kTimestampsSize>(sum, tcp + kTcp);
 }
 
 std::optional<FlushReason> obstacle_of(const wire::TcpView& tcp, bool only_known_options) {
@@ -150,7 +137,7 @@ std::optional<SimpleReason> read_segment(const port::RxPacket& packet, PayloadSu
   out.key.outer_vlan = out.key.inner_vlan = ConnectionKey::kNoTag;
   out.layout.ipv6 = false;
   out.fields.timestamps = {};
-  out.fields.ip_id = out.fields.sum = 0;
+  out.fields.ip_id = 0;
   out.dont_fragment = false;
   const IpContent ip = read_ip(packet.frame, out);
   if (ip.refused) return ip.refused;
@@ -160,12 +147,25 @@ std::optional<SimpleReason> read_segment(const port::RxPacket& packet, PayloadSu
   out.layout.payload = static_cast<uint8_t>(out.layout.l4 + tcp->header_size());
   out.frame = packet.frame.first(out.layout.l4 + ip.payload.size());
   out.fields.partial = packet.checksum == port::ChecksumState::kPartial;
-  if (!read_checksum(*tcp, packet.checksum, wanted, out)) return SimpleReason::kBadChecksum;
+  if (!read_checksum(out.frame, out.layout, packet.checksum, wanted, out.fields.sum)) {
+    return SimpleReason::kBadChecksum;
+  }
   out.key.tuple.local.port = tcp->header().source_port.value();
   out.key.tuple.remote.port = tcp->header().destination_port.value();
   read_tcp(*tcp, out);
   if (packet.gso_size != 0) out.obstacle = FlushReason::kSuperPacket;
   return std::nullopt;
+}
+
+bool detail::read_whole_checksum(ByteSpan frame, const HeaderLayout& layout,
+                                 port::ChecksumState state, uint16_t& sum) {
+  using enum port::ChecksumState;
+  if (state == kVerified) {
+    sum = checksum_finish(sum_of_headers(frame, layout));  // all add up to ~0
+    return true;
+  }
+  sum = checksum_fold(checksum_add(0, frame.subspan(layout.payload)));
+  return state == kPartial || checksum_ok(sum_of_headers(frame, layout) + sum);
 }
 
 std::optional<FlushReason> header_mismatch(const Segment& segment, const HeaderLayout& layout,

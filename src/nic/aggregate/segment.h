@@ -83,10 +83,30 @@ enum class PayloadSum : bool { kNotWanted, kWanted };
 std::optional<SimpleReason> read_segment(const port::RxPacket& packet, PayloadSum wanted,
                                          Segment& out);
 
+/// Verifies the TCP checksum of a frame without padding, where nobody has yet, and sets `sum` to
+/// the payload's, folded, or 0 where it is not wanted. False: it is wrong.
+inline bool read_checksum(ByteSpan frame, const HeaderLayout& layout, port::ChecksumState state,
+                          PayloadSum wanted, uint16_t& sum);
+
 /// Why `segment` cannot be of an aggregate whose first headers are `headers`, of this layout;
 /// nothing when all is equal that has to be. Linux GRO's rules (inet_gro_receive,
 /// ipv6_gro_receive).
 std::optional<FlushReason> header_mismatch(const Segment& segment, const HeaderLayout& layout,
                                            ByteSpan headers);
+
+// ---- for every packet ----
+
+namespace detail {
+/// read_checksum() where somebody has to look at payload or headers.
+bool read_whole_checksum(ByteSpan frame, const HeaderLayout& layout, port::ChecksumState state,
+                         uint16_t& sum);
+}  // namespace detail
+
+inline bool read_checksum(ByteSpan frame, const HeaderLayout& layout, port::ChecksumState state,
+                          PayloadSum wanted, uint16_t& sum) {
+  sum = 0;
+  if (state != port::ChecksumState::kUnknown && wanted == PayloadSum::kNotWanted) return true;
+  return detail::read_whole_checksum(frame, layout, state, sum);
+}
 
 }  // namespace fairlead::nic
