@@ -67,6 +67,32 @@ TEST_P(AggregateFamilies, AgTimerSendsWhatHasBeenGatheredAndNotLater) {
   EXPECT_EQ(harness.aggregator.delay().total, microseconds(500 + 200));
 }
 
+TEST_P(AggregateFamilies, WhoseSegmentsComeFurtherApartThanAgTimerIsNotKeptWaiting) {
+  for (int i = 0; i < 2; ++i) {  // two wait in vain, the next ones do not wait
+    harness.arrive(sender.next(), microseconds(600));
+    EXPECT_TRUE(harness.delivered.empty());
+    harness.wait(microseconds(500));
+    EXPECT_EQ(harness.take().size(), 1u);
+  }
+  for (uint64_t sent = 1; sent < 4; ++sent) {
+    harness.arrive(sender.next(), microseconds(600));
+    EXPECT_EQ(harness.take().size(), 1u);
+    EXPECT_EQ(harness.flushed(FlushReason::kSparse), sent);
+  }
+  // What comes sooner is gathered, and so is the beginning of the next train.
+  for (int train = 0; train < 2; ++train) {
+    harness.arrive(sender.next(), microseconds(train == 0 ? 500 : 5000));
+    harness.arrive(sender.next());
+    EXPECT_TRUE(harness.delivered.empty());
+    harness.wait(milliseconds(1));
+    const auto out = harness.take();
+    ASSERT_EQ(out.size(), 1u);
+    EXPECT_EQ(out[0].segments(), 2u);
+  }
+  EXPECT_EQ(harness.flushed(FlushReason::kSparse), 3u);
+  EXPECT_EQ(harness.aggregator.delay().longest, microseconds(500));
+}
+
 TEST_P(AggregateFamilies, AloneASegmentLeavesByteForByte) {
   auto spec = sender.next();
   spec.segment.options = stamps(0xfffffff0, 7);

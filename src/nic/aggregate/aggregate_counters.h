@@ -44,6 +44,7 @@ namespace fairlead::nic {
   X(kSuperPacket, super_packet)   /* of what came: already aggregated */                        \
   X(kOldData, old_data)           /* of what came: sent again, or a duplicate */                \
   X(kGap, gap)                    /* of what came: too far ahead, or too many are held */       \
+  X(kSparse, sparse)              /* of what came: long after those that waited in vain */      \
   X(kNoBuffer, no_buffer)         /* the oldest gave way to another connection */               \
   X(kEnd, end)                    /* flush() */
 

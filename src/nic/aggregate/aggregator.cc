@@ -71,51 +71,50 @@ void Aggregator::on_burst(std::span<const port::RxPacket> packets, Time now, Pac
     packets = packets.subspan(burst.size());
     counters_.packets_in += burst.size();
     look_ahead(burst, now);
-    for (uint8_t i = 0; i < burst.size(); ++i) {
-      if (Aggregate* recent = reads_[i].recent) {
-        if (add_successor(burst[i], *recent, now, sink)) continue;
-        read_segments(burst, {&i, 1}, now);
+    for (Read& read : std::span(reads_).first(burst.size())) {
+      if (read.recent != nullptr) {
+        if (add_successor(*read.packet, *read.recent, now, sink)) continue;
+        Read* const late = &read;
+        read_segments({&late, 1}, now);
       }
-      on_read(burst[i], reads_[i], now, sink);
+      on_read(read, now, sink);
     }
   }
 }
 
 /// What the packets will need is on its way when this returns.
 void Aggregator::look_ahead(std::span<const port::RxPacket> packets, Time now) {
-  std::array<uint8_t, kBurst> unknown;
+  std::array<Read*, kBurst> unknown;
   size_t count = 0;
-  for (uint8_t i = 0; i < packets.size(); ++i) {
+  for (size_t i = 0; i < packets.size(); ++i) {
     if (i + kFramesAhead < packets.size()) prefetch_headers(packets[i + kFramesAhead].frame);
-    reads_[i].bits = RecentAggregates::bits_of(packets[i].frame);
-    reads_[i].recent = recent_.find(reads_[i].bits);
-    if (reads_[i].recent == nullptr) unknown[count++] = i;
+    Read& read = reads_[i];
+    read.packet = &packets[i];
+    read.bits = RecentAggregates::bits_of(packets[i].frame);
+    read.recent = recent_.find(read.bits);
+    if (read.recent == nullptr) unknown[count++] = &read;
   }
-  if (count > 0) read_segments(packets, std::span(unknown).first(count), now);
+  if (count > 0) read_segments(std::span(unknown).first(count), now);
 }
 
-/// Those of `packets` into reads_. What on_read() will need of the database is on its way when this
-/// returns.
-void Aggregator::read_segments(std::span<const port::RxPacket> packets,
-                               std::span<const uint8_t> which, Time now) {
-  for (const uint8_t i : which) {
-    Read& read = reads_[i];
-    read.refused = read_segment(packets[i], wanted_, read.segment);
-    read.segment.fields.arrived = now;
+/// What on_read() will need of the database is on its way when this returns.
+void Aggregator::read_segments(std::span<Read* const> reads, Time now) {
+  for (Read* read : reads) {
+    read->refused = read_segment(*read->packet, wanted_, read->segment);
+    read->segment.fields.arrived = now;
   }
   // A key that was just written in small parts is read slowly: a loop of its own, and a hash for a
   // train of packets.
   const Read* before = nullptr;
-  for (const uint8_t i : which) {
-    Read& read = reads_[i];
-    if (read.refused) continue;
-    const bool same = before != nullptr && before->segment.key == read.segment.key;
-    read.hash = same ? before->hash : database_.hash_of(read.segment.key);
-    if (!same) database_.prefetch_slot(read.hash);
-    before = &read;
+  for (Read* read : reads) {
+    if (read->refused) continue;
+    const bool same = before != nullptr && before->segment.key == read->segment.key;
+    read->hash = same ? before->hash : database_.hash_of(read->segment.key);
+    if (!same) database_.prefetch_slot(read->hash);
+    before = read;
   }
-  for (const uint8_t i : which) {
-    if (!reads_[i].refused) database_.prefetch_context(reads_[i].hash);
+  for (const Read* read : reads) {
+    if (!read->refused) database_.prefetch_context(read->hash);
   }
 }
 
@@ -137,8 +136,8 @@ bool Aggregator::add_successor(const port::RxPacket& packet, Aggregate& aggregat
   return true;
 }
 
-void Aggregator::on_read(const port::RxPacket& packet, const Read& read, Time now,
-                         PacketSink& sink) {
+void Aggregator::on_read(const Read& read, Time now, PacketSink& sink) {
+  const port::RxPacket& packet = *read.packet;
   if (read.refused) return pass(packet, counters_[*read.refused], sink);
   const Segment& segment = read.segment;
   Context* context = database_.find(segment.key, read.hash);
@@ -148,8 +147,9 @@ void Aggregator::on_read(const port::RxPacket& packet, const Read& read, Time no
     if (context == nullptr) return pass(packet, counters_[SimpleReason::kTableFull], sink);
     ++counters_.contexts_created;
   }
+  const bool after_pause = now - context->last_packet() > config_.ag_timer;
   database_.touch(*context, now);
-  const Arrival arrival{packet, segment, read.bits, *context, now, sink};
+  const Arrival arrival{packet, segment, read.bits, *context, after_pause, now, sink};
   if (segment.obstacle) return on_unmergeable(arrival, *segment.obstacle);
   add(arrival);
 }
@@ -292,10 +292,14 @@ void Aggregator::start(const Arrival& arrival) {
     if (const auto reason = complete(fields, arrival.segment.ip_size(), fields.size)) {
       return pass_segment(arrival, *reason);
     }
+    if (context.is_sparse() && arrival.after_pause) {
+      return pass_segment(arrival, FlushReason::kSparse);
+    }
   }
   Aggregate& aggregate = take_aggregate(arrival.now, arrival.sink);
   aggregate.open(context, arrival.segment, context.next, arrival.now + config_.ag_timer);
   context.aggregate = &aggregate;
+
   recent_.put(arrival.bits, aggregate);
   aggregate.place(fields);
   if (fields.seq == context.next) {
@@ -358,6 +362,7 @@ void Aggregator::send_run(Context& context, FlushReason reason, Time now, Packet
   Aggregate& aggregate = *context.aggregate;
   const Run& run = aggregate.run();
   const bool merged = run.count > 1;
+  context.waited(!merged && reason == FlushReason::kTimer);
   delay_.total += run.count * (now - run.earliest) - run.arrived_later;
   delay_.longest = std::max(delay_.longest, now - run.earliest);
   if (merged) {

@@ -20,6 +20,10 @@
 // look-up (recent_aggregates.h) and without parsing (run_headers.h), in add_successor(), which
 // does what the full way would do, or nothing.
 //
+// A connection whose packets come further apart than AgTimer gains nothing here but delay. So when
+// two in a row have waited alone until AgTimer expired, the next one after such a pause does not
+// wait; what comes sooner is gathered again.
+//
 // AgTimer has one length for all, so the open aggregates are a queue by deadline: O(1), and exact
 // to the nanosecond. An aggregate whose run has left keeps its deadline while it holds something
 // early.
@@ -94,6 +98,7 @@ class Aggregator {
 
   /// A packet of a burst: what it probably goes on with, or else what was read.
   struct Read {
+    const port::RxPacket* packet = nullptr;
     uint64_t bits = 0;  // RecentAggregates'
     Aggregate* recent = nullptr;
     Segment segment;
@@ -106,16 +111,16 @@ class Aggregator {
     const Segment& segment;
     uint64_t bits;
     Context& context;
+    bool after_pause;  // of its connection, longer than AgTimer
     Time now;
     PacketSink& sink;
   };
 
   void look_ahead(std::span<const port::RxPacket> packets, Time now);
-  void read_segments(std::span<const port::RxPacket> packets, std::span<const uint8_t> which,
-                     Time now);
+  void read_segments(std::span<Read* const> reads, Time now);
   bool add_successor(const port::RxPacket& packet, Aggregate& aggregate, Time now,
                      PacketSink& sink);
-  void on_read(const port::RxPacket& packet, const Read& read, Time now, PacketSink& sink);
+  void on_read(const Read& read, Time now, PacketSink& sink);
   void pass(const port::RxPacket& packet, uint64_t& reason, PacketSink& sink);
   void pass_segment(const Arrival& arrival, FlushReason reason);
   void on_unmergeable(const Arrival& arrival, FlushReason reason);

@@ -30,10 +30,23 @@ struct ContextState {
   ContextState(const ConnectionKey& k, SeqNum first) : key(k), next(first), after_old(first) {}
 
   ConnectionKey key;
-  SeqNum next;       // in order up to here: sequence number of the byte to come
-  SeqNum after_old;  // where the last segment of old data ended
-  Time last_packet;
-  Aggregate* aggregate = nullptr;  // what is being gathered
+  SeqNum next;                       // in order up to here: sequence number of the byte to come
+  SeqNum after_old;                  // where the last segment of old data ended
+  uint64_t last_packet_ns : 62 = 0;  // of Time: 146 years
+  uint64_t alone_in_a_row : 2 = 0;   // see waited()
+  Aggregate* aggregate = nullptr;    // what is being gathered
+
+  Time last_packet() const { return Time(Duration(static_cast<int64_t>(last_packet_ns))); }
+
+  /// Something was sent; in vain: one segment, which AgTimer had expired for.
+  void waited(bool in_vain) {
+    alone_in_a_row = !in_vain ? 0 : alone_in_a_row < kSparse ? alone_in_a_row + 1 : kSparse;
+  }
+  /// Waiting was in vain again and again.
+  bool is_sparse() const { return alone_in_a_row == kSparse; }
+
+ private:
+  static constexpr unsigned kSparse = 2;
 };
 static_assert(sizeof(ContextState) == 64);
 
@@ -73,7 +86,9 @@ class ContextDatabase {
   /// nullptr when the database is full. The key must not be in it.
   Context* create(const ConnectionKey& key, SeqNum next, Time now);
   /// A packet has come.
-  void touch(Context& context, Time now) { context.last_packet = now; }
+  void touch(Context& context, Time now) {
+    context.last_packet_ns = static_cast<uint64_t>(now.time_since_epoch().count());
+  }
   /// Nothing may be gathered of it any more.
   void erase(Context& context);
 
@@ -82,7 +97,7 @@ class ContextDatabase {
   void expire(Time now, Idle&& idle) {
     timers_.expire(now, [&](TimerNode& node) {
       auto& context = static_cast<Context&>(node);
-      const Time end = context.last_packet + del_timer_;
+      const Time end = context.last_packet() + del_timer_;
       if (end > now) {
         timers_.arm(context, end);
       } else {

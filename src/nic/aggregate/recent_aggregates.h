@@ -49,8 +49,9 @@ class RecentAggregates {
 };
 
 inline uint64_t RecentAggregates::bits_of(ByteSpan frame) {
+  if (frame.size() < Segment::kMaxHeaders) return 0;
   const auto ethernet = wire::EthernetView::checked(frame);
-  if (!ethernet || frame.size() < Segment::kMaxHeaders) return 0;
+  if (!ethernet) return 0;
   const uint8_t* ip = frame.data() + ethernet->header_size();
   const auto word_at = [&](size_t offset) {
     uint64_t word;

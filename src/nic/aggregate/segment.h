@@ -7,6 +7,8 @@
 // a connection, and may not overtake what was gathered of it.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <optional>
 
@@ -19,7 +21,7 @@
 
 namespace fairlead::nic {
 
-/// One direction of one connection. No padding: it is hashed as it is.
+/// One direction of one connection. No padding: it is hashed and compared as it is.
 struct ConnectionKey {
   static constexpr uint16_t kNoTag = 0xffff;
 
@@ -27,7 +29,13 @@ struct ConnectionKey {
   uint16_t outer_vlan = kNoTag;
   uint16_t inner_vlan = kNoTag;
 
-  friend bool operator==(const ConnectionKey&, const ConnectionKey&) = default;
+  friend bool operator==(const ConnectionKey& a, const ConnectionKey& b) {
+    const auto x = std::bit_cast<Words>(a), y = std::bit_cast<Words>(b);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+  }
+
+ private:
+  using Words = std::array<uint64_t, 5>;
 };
 static_assert(std::has_unique_object_representations_v<ConnectionKey>);
 
