@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "base/time.h"
 
@@ -43,5 +44,6 @@ std::unique_ptr<Peer> make_rte_gro_contexts(Work work);
 
 /// Before the first of them. False: no environment for DPDK.
 bool start_dpdk();
+std::string dpdk_version();
 
 }  // namespace fairlead::bench

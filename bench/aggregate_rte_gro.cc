@@ -3,6 +3,7 @@
 #include <rte_gro.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
+#include <rte_version.h>
 
 #include <array>
 #include <cstring>
@@ -148,6 +149,8 @@ bool start_dpdk() {
   for (size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
   return rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) >= 0;
 }
+
+std::string dpdk_version() { return rte_version(); }
 
 std::unique_ptr<Peer> make_rte_gro_burst(Work work) { return std::make_unique<BurstPeer>(work); }
 std::unique_ptr<Peer> make_rte_gro_contexts(Work work) {
