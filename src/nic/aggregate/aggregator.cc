@@ -296,10 +296,15 @@ void Aggregator::start(const Arrival& arrival) {
       return pass_segment(arrival, FlushReason::kSparse);
     }
   }
+  gather(arrival);
+}
+
+void Aggregator::gather(const Arrival& arrival) {
+  const SegmentFields& fields = arrival.segment.fields;
+  Context& context = arrival.context;
   Aggregate& aggregate = take_aggregate(arrival.now, arrival.sink);
   aggregate.open(context, arrival.segment, context.next, arrival.now + config_.ag_timer);
   context.aggregate = &aggregate;
-
   recent_.put(arrival.bits, aggregate);
   aggregate.place(fields);
   if (fields.seq == context.next) {

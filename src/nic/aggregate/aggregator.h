@@ -127,10 +127,11 @@ class Aggregator {
   void on_old_data(const Arrival& arrival);
   void on_mismatch(const Arrival& arrival, FlushReason reason);
   void on_gap(const Arrival& arrival);
-  void add(const Arrival& arrival);
+  [[gnu::always_inline]] void add(const Arrival& arrival);
   void add_next(const Arrival& arrival);
   void add_ahead(const Arrival& arrival);
   void start(const Arrival& arrival);
+  void gather(const Arrival& arrival);
   void start_afresh(const Arrival& arrival);
   std::optional<FlushReason> complete(const SegmentFields& fields, size_t ip_size,
                                       size_t segment_size) const;
