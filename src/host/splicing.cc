@@ -130,10 +130,12 @@ void Splicing::begin_translating(Time now) {
   for (Side& side : sides_) {
     direction_from(side).rule.bytes = side.relayed;
     Connection& c = *side.connection;
-    if (side.fin_passed) {  // by us: the other end's acknowledgement of it will pass
+    if (side.fin_passed) {  // by us: the other end's acknowledgement of it will pass, or has come
       fl_splice_rule& answers = direction_from(other(side)).rule;
       answers.peer_fin_end = side.in.value();
       answers.state |= FL_SPLICE_PEER_FIN;
+      const bool acked = other(side).connection->tcb_->sender.all_acknowledged();
+      if (acked) answers.state |= FL_SPLICE_PEER_FIN_ACKED;
     }
     if (c.quasi_.timestamps) c.follow_timestamps(c.timestamp(now));
     c.tcb_->life_deadline = Time::max();  // no keep-alive: the ends look after themselves
