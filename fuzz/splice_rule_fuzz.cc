@@ -14,21 +14,8 @@
 #include "nic/splice/rule.h"
 #include "nic/splice/splice_filter.h"
 #include "tests/splice_naive.h"
+#include "tests/splice_one_pair.h"
 #include "tests/splice_vectors.h"
-
-// The plain-C headers leave these to whoever includes them.
-
-static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
-  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
-  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
-  std::memcpy(to, bytes.data() + offset, size);
-  return 0;
-}
-
-static inline fl_splice_rule* fl_splice_find(void* tables, const fl_splice_key* key) {
-  auto* record = static_cast<fairlead::nic::SpliceRecord*>(tables);
-  return std::memcmp(&record->key, key, sizeof *key) == 0 ? &record->rule : nullptr;
-}
 
 namespace fairlead::nic {
 namespace {
@@ -102,11 +89,12 @@ void on_quotes(const SplicePair& pair, bool from_client, ByteSpan sent, ByteSpan
   }
 }
 
-fl_splice_verdict judge_loaded(SpliceRecord record, ByteSpan packet, uint32_t gso_size) {
+fl_splice_verdict judge_loaded(const SpliceRecord& record, ByteSpan packet, uint32_t gso_size) {
+  test::OnePair pair{.record = record};
   const uint16_t ether_type = !packet.empty() && packet[0] >> 4 == 6 ? FL_ETH_P_IPV6 : FL_ETH_P_IP;
   fl_packet parsed;
   fl_parse_packet(&packet, ether_type, &parsed);
-  return fl_splice_judge_loaded(&record, &packet, &parsed, ether_type, gso_size);
+  return fl_splice_judge_loaded(&pair, &packet, &parsed, ether_type, gso_size);
 }
 
 /// A rule from the input's own bytes, which no pair has made.

@@ -1,9 +1,14 @@
 #include "sim/host.h"
 
+#include <utility>
+
 #include "sim/frame_cutter.h"
 
 namespace fairlead::sim {
 namespace {
+
+/// From a frame in the packet socket to the process at work.
+constexpr Duration kWakeTime = microseconds(50);
 
 MacAddress mac_of(uint8_t id) { return MacAddress{{2, 0, 0, 0, 0, id}}; }
 
@@ -12,6 +17,7 @@ port::PortInfo info_of(const SimHostOptions& options) {
   info.name = "sim";
   info.mac = mac_of(options.id);
   info.mtu = options.mtu;
+  info.interface_index = 1;
   info.max_gso_bytes = options.segmentation_offload ? 65535 + 14 : 0;
   return info;
 }
@@ -55,9 +61,16 @@ SimHost::SimHost(Simulator& simulator, const SimHostOptions& options)
       rx_pool_(options.rx_buffers, 1),
       rx_buffer_(rx_pool_.create()),
       stack_(options.stack, router_, std::array{info_of(options)}, secrets_of(simulator.fork_rng()),
-             simulator.now()) {}
+             simulator.now()) {
+  if (!options.kernel_seat) return;
+  seat_.emplace(
+      simulator_, [this](Link::Frame frame) { wake_for(std::move(frame)); },
+      [this](Link::Frame frame) { out_(std::move(frame)); });
+  stack_.use_kernel_seat(&*seat_);
+}
 
 SimHost::~SimHost() {
+  stack_.use_kernel_seat(nullptr);
   if (rx_buffer_ != nullptr) rx_pool_.give_back(*rx_buffer_);
 }
 
@@ -74,8 +87,20 @@ void SimHost::deliver(const Link::Frame& frame) {
 }
 
 void SimHost::receive(Link::Frame frame) {
+  if (seat_) return seat_->receive(std::move(frame));
   deliver(frame);
   turn();
+}
+
+void SimHost::wake_for(Link::Frame frame) {
+  socket_.push_back(std::move(frame));
+  if (socket_.size() > 1) return;
+  simulator_.at(simulator_.now() + kWakeTime, [this] {
+    for (const Link::Frame& waiting : std::exchange(socket_, {})) {
+      deliver(waiting);
+      turn();
+    }
+  });
 }
 
 void SimHost::receive_burst(std::vector<Link::Frame>& frames) {
@@ -89,6 +114,10 @@ void SimHost::receive_burst(std::vector<Link::Frame>& frames) {
 
 void SimHost::turn() {
   Time now = simulator_.now();
+  if (seat_) {
+    seat_->poll_events(
+        0, [&](const fl_splice_event& event) { stack_.splices().on_event(event, now); });
+  }
   stack_.on_timer(now);
   stack_.dispatch_events();
   if (application_) application_();

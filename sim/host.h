@@ -8,6 +8,7 @@
 #include "host/stack.h"
 #include "port/packet.h"
 #include "port/path.h"
+#include "sim/kernel_seat.h"
 #include "sim/link.h"
 #include "sim/simulator.h"
 
@@ -37,7 +38,8 @@ struct SimHostOptions {
   uint8_t id = 1;  // last byte of its MAC address
   uint16_t mtu = 1500;
   bool segmentation_offload = false;
-  size_t rx_buffers = 0;  // that the stack may take with their frames, however short; 0: none
+  size_t rx_buffers = 0;     // that the stack may take with their frames, however short; 0: none
+  bool kernel_seat = false;  // splices go down to a SimKernelSeat
   host::StackConfig stack;
 };
 
@@ -62,6 +64,7 @@ class SimHost {
  private:
   void schedule();
   void deliver(const Link::Frame& frame);
+  void wake_for(Link::Frame frame);
 
   Simulator& simulator_;
   StaticRouter router_;
@@ -72,6 +75,8 @@ class SimHost {
   std::function<void()> application_;
   std::optional<Time> wake_at_;
   port::PacketBurst burst_;
+  std::vector<Link::Frame> socket_;  // what waits for the process to wake, with a kernel seat
+  std::optional<SimKernelSeat> seat_;
 };
 
 }  // namespace fairlead::sim

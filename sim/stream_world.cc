@@ -25,10 +25,11 @@ class Peer final : public host::Observer {
     uint64_t key_in;
     uint64_t send;
     uint64_t expect;
-    bool close_early;    // FIN after the last byte, else only after the peer's FIN
-    bool release_early;  // once all is written and read, whatever is unacknowledged
-    bool shut_before;    // likewise: FIN first
-    Duration read_lag;   // pause between reads
+    bool close_early;     // FIN after the last byte, else only after the peer's FIN
+    bool release_early;   // once all is written and read, whatever is unacknowledged
+    bool shut_before;     // likewise: FIN first
+    bool close_complete;  // FIN once all is sent and received
+    Duration read_lag;    // pause between reads
   };
 
   Peer(Simulator& simulator, SimHost& host, host::Connection& connection, const Plan& plan, Rng rng)
@@ -124,7 +125,7 @@ class Peer final : public host::Observer {
       if (n < want) break;
     }
     if (sent_ == plan_.send && !shut_ && !plan_.release_early && c.is_established() &&
-        (plan_.close_early || c.end_of_stream())) {
+        (plan_.close_complete ? complete() : plan_.close_early || c.end_of_stream())) {
       shut_ = true;
       c.shutdown_write();
     }
@@ -257,6 +258,7 @@ class World {
     o.id = id;
     o.segmentation_offload = options_.segmentation_offload;
     if (id == kRelay) o.rx_buffers = 1 + rng_.below(40);
+    o.kernel_seat = options_.kernel_seat && id == kRelay;
     return o;
   }
   LinkOptions link(const LinkOptions& given) {
@@ -282,7 +284,7 @@ class World {
     options_.upload = size() + (options_.nic_stack ? 1 : 0);
     options_.download = size();
     options_.connections = static_cast<int>(1 + rng_.below(3));
-    lag_ = rng_.chance(0.2);
+    if (rng_.chance(0.2)) options_.read_lag = milliseconds(3);
   }
   Peer::Plan plan(bool client, uint64_t key) {
     bool early = client ? key % 2 == 0 : key % 2 != 0 || key % 5 == 0;
@@ -290,10 +292,11 @@ class World {
             .key_in = key * 2 + (client ? 1 : 0),
             .send = client ? options_.upload : options_.download,
             .expect = client ? options_.download : options_.upload,
-            .close_early = early,
+            .close_early = early && !options_.answer_close,
             .release_early = options_.nic_stack && key % 3 != 0,
             .shut_before = key % 7 < 3,
-            .read_lag = lag_ ? Duration(milliseconds(3)) : Duration{}};
+            .close_complete = client && options_.answer_close,
+            .read_lag = options_.read_lag};
   }
   void open() {
     host::Stack::ConnectOptions o{.remote = {address(options_.relay ? kRelay : kServer), kPort},
@@ -394,7 +397,6 @@ class World {
   std::optional<Link> on_;
   std::optional<Link> home_;
   std::optional<Relay> relay_;
-  bool lag_ = false;
   std::vector<std::unique_ptr<Peer>> client_peers_;
   std::vector<std::unique_ptr<Peer>> server_peers_;
 };

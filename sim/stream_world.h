@@ -29,12 +29,15 @@ struct WorldOptions {
   bool ipv6 = false;
   bool segmentation_offload = false;
   bool relay = false;
-  bool splice = false;  // with relay: the two connections become one on the way
+  bool splice = false;       // with relay: the two connections become one on the way
+  bool kernel_seat = false;  // and go down to the relay's kernel
   host::CongestionAlgorithm congestion = host::CongestionAlgorithm::kCubic;
   std::optional<host::Offer> offer{};  // of the client's SYN; nothing: all it can
   bool hold_first_acks = false;        // at the server
   bool nic_stack = false;  // does handshakes, and closes what applications are done with
   int connections = 1;
+  Duration read_lag{};        // between an end's reads
+  bool answer_close = false;  // the client closes when it has all, the server when the client has
   Duration limit = hours(4);  // of virtual time
 };
 

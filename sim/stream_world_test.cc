@@ -20,7 +20,6 @@ struct Totals {
   uint64_t bytes = 0;
   uint64_t ack_holds_ended = 0;
   uint64_t spliced = 0;
-  uint64_t splices_missed = 0;  // both ends closed in order, and nobody saw it
   uint64_t confirmed = 0;
   uint64_t torn_down = 0;
 };
@@ -36,12 +35,14 @@ void run_seeds(const Shape& shape, Totals& sum) {
     shape(o);
     const WorldResult r = run_world(o);
     ASSERT_EQ(r.failure, "") << "FAIRLEAD_SEED=" << seed;
+    if (r.errors == 0) {
+      ASSERT_EQ(r.splices_idle, 0u) << "the end of a splice was not seen, FAIRLEAD_SEED=" << seed;
+    }
     ++sum.worlds;
     sum.errors += static_cast<uint64_t>(r.errors);
     sum.bytes += r.bytes;
     sum.ack_holds_ended += r.server.ack_holds_ended;
     sum.spliced += r.spliced;
-    if (r.errors == 0) sum.splices_missed += r.splices_idle;
     sum.confirmed += r.confirmed;
     sum.torn_down += r.torn_down;
   }
@@ -113,8 +114,37 @@ TEST(StreamWorld, SplicingAtAnyMomentLeavesBothStreamsExact) {
   run_seeds([](WorldOptions& o) { o.relay = o.splice = true; }, sum);
   RecordProperty("spliced", static_cast<int>(sum.spliced));
   expect_few_errors(sum, 10);
-  EXPECT_EQ(sum.splices_missed, 0u) << "the end of every splice is seen";
   EXPECT_GE(sum.spliced, sum.worlds / 2) << "most pairs should have become one";
+}
+
+TEST(StreamWorld, SplicesThatGoDownToTheKernelLeaveBothStreamsExactAndTheirEndIsSeen) {
+  Totals sum;
+  run_seeds([](WorldOptions& o) { o.relay = o.splice = o.kernel_seat = true; }, sum);
+  RecordProperty("spliced", static_cast<int>(sum.spliced));
+  expect_few_errors(sum, 10);
+  EXPECT_GE(sum.spliced, sum.worlds / 2) << "most pairs should have become one";
+}
+
+TEST(StreamWorld, TheEndOfASpliceIsSeenHoweverSoonItComes) {
+  Totals sum;
+  run_seeds(
+      [](WorldOptions& o) {
+        Rng rng(o.seed);
+        o.relay = o.splice = o.kernel_seat = true;
+        o.random_impairment = false;
+        o.upload = 1 + rng.below(2000);
+        o.download = 2900 + rng.below(5000);
+        o.connections = 10;
+        o.answer_close = true;
+        o.read_lag = microseconds(static_cast<int64_t>(1 + rng.below(50)));
+        for (LinkOptions* link : {&o.there, &o.back}) {
+          link->delay = microseconds(static_cast<int64_t>(1 + rng.below(50)));
+          link->jitter = microseconds(static_cast<int64_t>(1 + rng.below(50)));
+        }
+      },
+      sum);
+  EXPECT_EQ(sum.errors, 0u);
+  EXPECT_GE(sum.spliced, sum.worlds) << "most pairs should have become one";
 }
 
 TEST(StreamWorld, WhateverIsOfferedSplicesLeaveBothStreamsExact) {

@@ -74,6 +74,8 @@ int tc_action(fl_splice_verdict verdict) {
     case FL_SPLICE_DROP_FRAGMENT:
     case FL_SPLICE_DROP_MALFORMED:
     case FL_SPLICE_DROP_NO_WAY:
+    case FL_SPLICE_DROP_LATE:
+    case FL_SPLICE_UP_PROCESS:
     case FL_SPLICE_UP_OPTIONS:
     case FL_SPLICE_UP_TOO_BIG:
       return TC_ACT_SHOT;
@@ -185,12 +187,15 @@ class SpliceLifeTest : public SpliceProgramTest {
   };
   int client(const Sent& sent) { return send(pair_.client, sent); }
   int server(const Sent& sent) { return send(pair_.server, sent); }
-  int send(const FourTuple& tuple, const Sent& sent) {
+  static test::PacketBytes packet(const FourTuple& tuple, const Sent& sent) {
     test::Segment segment{
         .from = tuple.remote, .to = tuple.local, .seq = sent.seq, .ack = sent.ack};
     segment.flags = sent.flags;
     segment.payload = test::some_bytes(sent.payload);
-    return programs_->run_tc({.packet = packet_of(segment)}).returned;
+    return packet_of(segment);
+  }
+  int send(const FourTuple& tuple, const Sent& sent) {
+    return programs_->run_tc({.packet = packet(tuple, sent)}).returned;
   }
   void close_both_ways() {
     client({.flags = kFin | kAck, .seq = 100, .ack = 200, .payload = 10});
@@ -306,15 +311,44 @@ TEST_F(SpliceLifeTest, EventWithoutARingIsCounted) {
   EXPECT_EQ(programs_->count(FL_SPLICE_EVENTS_LOST), 2u);
 }
 
-TEST_F(SpliceLifeTest, RuleWithoutItsPeerStillTranslates) {
-  SplicePair servers = pair_;
-  servers.client.remote.port = 1;
-  programs_->remove(servers);
-  EXPECT_EQ(client({.flags = kFin | kAck, .seq = 100, .ack = 200}), TC_ACT_REDIRECT);
-  EXPECT_EQ(client({.flags = kRst, .seq = 101}), TC_ACT_REDIRECT);
-  EXPECT_EQ(client({.flags = kSyn, .seq = 900}), TC_ACT_UNSPEC);
-  EXPECT_EQ(programs_->rule(pair_.client).packets, 2u);
-  EXPECT_EQ(programs_->rule(pair_.client).state, 0u);
+TEST_F(SpliceLifeTest, RuleWithoutItsPeerTranslatesAllButTheEnd) {
+  SplicePair alone = pair_;
+  alone.client.remote.port = 1;
+  alone.server.remote.port = 2;
+  programs_->install(records_of(alone).from_client);
+  EXPECT_EQ(send(alone.client, {.seq = 100, .ack = 200, .payload = 10}), TC_ACT_REDIRECT);
+  EXPECT_EQ(send(alone.client, {.flags = kSyn, .seq = 900}), TC_ACT_UNSPEC);
+  EXPECT_EQ(programs_->count(FL_SPLICE_UP_PROCESS), 0u);
+  // Both are on their way here: these are for the process, which tells nobody of them twice.
+  for (const int flags : {kFin | kAck, int{kRst}}) {
+    const Sent end{.flags = static_cast<uint8_t>(flags), .seq = 110, .ack = 200};
+    EXPECT_EQ(send(alone.client, end), TC_ACT_SHOT);
+    EXPECT_TRUE(programs_->filter_accepts({.packet = packet(alone.client, end)}));
+  }
+  EXPECT_EQ(programs_->count(FL_SPLICE_UP_PROCESS), 2u);
+  EXPECT_EQ(programs_->rule(alone.client).packets, 1u);
+  EXPECT_EQ(programs_->rule(alone.client).state, 0u);
+}
+
+TEST_F(SpliceLifeTest, WhatWasSentUpIsTheProcesss) {
+  for (const SpliceRecord& record :
+       {records_of(pair_).from_client, records_of(pair_).from_server}) {
+    SpliceRecord sent_up = record;
+    sent_up.rule.state = FL_SPLICE_SENT_UP;
+    programs_->install(sent_up);
+  }
+  const Sent each[] = {{.seq = 100, .ack = 200, .payload = 10},
+                       {.flags = kFin | kAck, .seq = 110, .ack = 200},
+                       {.flags = kSyn, .seq = 900}};
+  for (const FourTuple& tuple : {pair_.client, pair_.server}) {
+    for (const Sent& sent : each) {
+      EXPECT_EQ(send(tuple, sent), TC_ACT_SHOT) << "the kernel would answer RST";
+      EXPECT_TRUE(programs_->filter_accepts({.packet = packet(tuple, sent)}));
+    }
+  }
+  EXPECT_TRUE(has_rules());
+  EXPECT_EQ(programs_->rule(pair_.client).packets, 0u);
+  EXPECT_EQ(kinds(), Kinds{});
 }
 
 }  // namespace

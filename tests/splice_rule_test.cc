@@ -11,22 +11,8 @@
 #include "nic/splice/rule.h"
 #include "nic/splice/splice_filter.h"
 #include "tests/splice_naive.h"
+#include "tests/splice_one_pair.h"
 #include "tests/splice_vectors.h"
-
-// The plain-C headers leave these to whoever includes them.
-
-static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
-  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
-  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
-  std::memcpy(to, bytes.data() + offset, size);
-  return 0;
-}
-
-/// The table is the one record there is.
-static inline fl_splice_rule* fl_splice_find(void* tables, const fl_splice_key* key) {
-  auto* record = static_cast<fairlead::nic::SpliceRecord*>(tables);
-  return std::memcmp(&record->key, key, sizeof *key) == 0 ? &record->rule : nullptr;
-}
 
 namespace fairlead::nic {
 namespace {
@@ -43,12 +29,12 @@ SpliceRecord record_of(const SpliceVector& vector) {
 
 /// As the packet socket's filter judges.
 fl_splice_verdict judge_loaded(const SpliceVector& vector) {
-  SpliceRecord record = record_of(vector);
+  test::OnePair pair{.record = record_of(vector)};
   ByteSpan packet = vector.packet;
   const uint16_t ether_type = test::ether_type_of(vector.packet);
   fl_packet parsed;
   fl_parse_packet(&packet, ether_type, &parsed);
-  return fl_splice_judge_loaded(&record, &packet, &parsed, ether_type, vector.gso_size);
+  return fl_splice_judge_loaded(&pair, &packet, &parsed, ether_type, vector.gso_size);
 }
 
 /// A copy with nothing behind it, so that AddressSanitizer sees a byte read past the end.

@@ -348,6 +348,25 @@ TEST_F(SpliceSeatTest, RewiringLeavesWhatPacketsHaveChanged) {
   EXPECT_EQ(gone.error().code, Errc::kNoEntry);
 }
 
+TEST_F(SpliceSeatTest, WhatIsSentUpStaysSoUntilItIsRewired) {
+  const auto seat = open();
+  ASSERT_TRUE(seat);
+  SpliceRecords records = records_of(pair_number(1, "fl-b"));
+  records.from_client.rule.window = 1000;
+  records.from_client.rule.state = FL_SPLICE_PEER_FIN;
+  ASSERT_TRUE(seat->install(records));
+  seat->send_up(records);
+  SpliceRecords read = records;
+  ASSERT_TRUE(seat->read(read));
+  EXPECT_EQ(read.from_client.rule.state, FL_SPLICE_PEER_FIN | FL_SPLICE_SENT_UP);
+  EXPECT_EQ(read.from_server.rule.state, FL_SPLICE_SENT_UP);
+  ASSERT_TRUE(seat->rewire(records));
+  ASSERT_TRUE(seat->read(read));
+  EXPECT_EQ(read.from_client.rule.state, FL_SPLICE_PEER_FIN);
+  EXPECT_EQ(read.from_client.rule.window, FL_SPLICE_ANY_WINDOW);
+  EXPECT_EQ(read.from_server.rule.state, 0u);
+}
+
 TEST_F(SpliceSeatTest, RulesThatAreNoPairsAreTakenOut) {
   const auto seat = open();
   ASSERT_TRUE(seat);

@@ -113,35 +113,32 @@ static __always_inline void tell(__u32 kind, const struct fl_splice_key *key,
 		count(FL_SPLICE_EVENTS_LOST);
 }
 
-static __always_inline struct fl_splice_rule *find_peer(const struct fl_splice_rule *rule)
-{
-	struct fl_splice_key key;
-
-	fl_splice_reverse_key(&key, rule);
-	return bpf_map_lookup_elem(&rules, &key);
-}
-
-static __always_inline void track(struct fl_splice_rule *rule, const struct fl_splice_key *key,
-				  const struct fl_splice_segment *segment)
+/* FL_SPLICE_TRANSLATED, or why the packet is to be dropped. */
+static __always_inline enum fl_splice_verdict track(struct fl_splice_rule *rule,
+						    const struct fl_splice_key *key,
+						    const struct fl_splice_segment *segment)
 {
 	struct fl_splice_rule *peer;
 	__u32 event;
 
 	if (!fl_splice_count(rule, segment, bpf_ktime_get_coarse_ns()))
-		return;
-	peer = find_peer(rule);
+		return FL_SPLICE_TRANSLATED;
+	peer = fl_splice_find_peer(NULL, rule);
 	if (!peer)
-		return;
+		return FL_SPLICE_DROP_LATE;
 	event = fl_splice_track(rule, peer, segment);
+	if (fl_splice_is_sent_up(rule, peer))
+		return FL_SPLICE_DROP_LATE;
 	if (event)
 		tell(event, key, rule, peer);
+	return FL_SPLICE_TRANSLATED;
 }
 
 /* A SYN for a connection in the place of one that is finished: makes room for it. */
 static __always_inline void forget_finished(struct fl_splice_rule *rule,
 					    const struct fl_splice_key *key)
 {
-	struct fl_splice_rule *peer = find_peer(rule);
+	struct fl_splice_rule *peer = fl_splice_find_peer(NULL, rule);
 	struct fl_splice_key peer_key;
 
 	if (!peer || !fl_splice_is_finished(rule, peer))
@@ -235,6 +232,7 @@ static __noinline int splice_in_place(struct __sk_buff *skb)
 	if (!rule)
 		return FL_SPLICE_NO_RULE;
 	verdict = fl_splice_judge(rule, at.ip, at.tcp, extent, &segment);
+	verdict = fl_splice_judge_end(NULL, rule, verdict, at.tcp[13]);
 	if (verdict == FL_SPLICE_UP_SYN && !(segment.flags & FL_TCP_ACK))
 		forget_finished(rule, &key);
 	if (verdict != FL_SPLICE_TRANSLATED)
@@ -244,8 +242,7 @@ static __noinline int splice_in_place(struct __sk_buff *skb)
 	update_checksum(skb, sums, ether_type == FL_ETH_P_IPV6);
 	if (send_on(rule) != TC_ACT_REDIRECT)
 		return FL_SPLICE_DROP_NO_WAY;
-	track(rule, &key, &segment);
-	return FL_SPLICE_TRANSLATED;
+	return track(rule, &key, &segment);
 }
 
 /* As fl_filter() of steering.bpf.c judges. */
@@ -311,6 +308,28 @@ int fl_splice_rewire(struct __sk_buff *skb)
 	rule->interface = wiring.interface;
 	rule->mtu = wiring.mtu;
 	rule->shard = wiring.shard;
+	/* What has passed meanwhile, it does not know. */
+	if (__sync_fetch_and_and(&rule->state, ~FL_SPLICE_SENT_UP) & FL_SPLICE_SENT_UP)
+		rule->window = FL_SPLICE_ANY_WINDOW;
+	return 0;
+}
+
+/* Likewise, on a "packet" that is an fl_splice_key: from now on packets of the rule and its peer are
+ * the process's. 0: done; 1: one of the two is not there. */
+SEC("tc")
+int fl_splice_send_up(struct __sk_buff *skb)
+{
+	struct fl_splice_rule *rule, *peer;
+	struct fl_splice_key key;
+
+	if (bpf_skb_load_bytes(skb, 0, &key, sizeof(key)))
+		return 1;
+	rule = bpf_map_lookup_elem(&rules, &key);
+	peer = rule ? fl_splice_find_peer(NULL, rule) : NULL;
+	if (!peer)
+		return 1;
+	fl_splice_set_state(rule, FL_SPLICE_SENT_UP);
+	fl_splice_set_state(peer, FL_SPLICE_SENT_UP);
 	return 0;
 }
 
@@ -358,6 +377,7 @@ int fl_splice_xdp(struct xdp_md *xdp)
 	struct fl_splice_sums sums;
 	struct fl_splice_key key;
 	struct fl_splice_rule *rule;
+	enum fl_splice_verdict verdict;
 	struct headers at;
 
 	if (data + ETH_HLEN > end || !is_own_mac(data) ||
@@ -370,15 +390,18 @@ int fl_splice_xdp(struct xdp_md *xdp)
 		return XDP_PASS;
 	}
 	extent.size = (__u32)(end - at.ip);
-	if (fl_splice_judge(rule, at.ip, at.tcp, extent, &segment) != FL_SPLICE_TRANSLATED ||
+	verdict = fl_splice_judge(rule, at.ip, at.tcp, extent, &segment);
+	if (fl_splice_judge_end(NULL, rule, verdict, at.tcp[13]) != FL_SPLICE_TRANSLATED ||
 	    !find_way(xdp, rule, &way) || bpf_map_lookup_elem(&not_by_xdp, &way.ifindex) ||
 	    fl_splice_translate(rule, at.ip, at.tcp, end, &sums))
 		return XDP_PASS;
 	fl_splice_complete_checksum(at.tcp, sums, 0);
 	__builtin_memcpy(data, way.dmac, ETH_ALEN);
 	__builtin_memcpy(data + ETH_ALEN, way.smac, ETH_ALEN);
-	track(rule, &key, &segment);
-	count(FL_SPLICE_TRANSLATED);
+	verdict = track(rule, &key, &segment);
+	count(verdict);
+	if (verdict != FL_SPLICE_TRANSLATED)
+		return XDP_DROP;
 	if (way.ifindex == xdp->ingress_ifindex)
 		return fl_send_back(xdp);
 	return (int)bpf_redirect(way.ifindex, 0);

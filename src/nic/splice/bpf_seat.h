@@ -69,6 +69,7 @@ class BpfSeat final : public KernelSeat {
   SpliceSeat seat() const override;
   Result<void> install(const SpliceRecords& records) override;
   Result<void> rewire(const SpliceRecords& records) override;
+  void send_up(const SpliceRecords& records) override { programs_.send_up(records.from_client); }
   bool read(SpliceRecords& records) override;
   bool remove(SpliceRecords& records) override;
   void poll_events(unsigned shard,

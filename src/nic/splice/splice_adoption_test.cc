@@ -50,6 +50,12 @@ class FakeSeat : public KernelSeat {
     }
     return {};
   }
+  void send_up(const SpliceRecords& records) override {
+    for (const SpliceRecord* record : {&records.from_client, &records.from_server}) {
+      const auto found = rules.find(name(*record));
+      if (found != rules.end()) found->second.state |= FL_SPLICE_SENT_UP;
+    }
+  }
   bool read(SpliceRecords& records) override {
     if (rules.empty()) return false;
     records.from_client.rule = rule(records.from_client);

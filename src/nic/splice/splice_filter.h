@@ -8,7 +8,8 @@
  */
 #pragma once
 
-#include "nic/splice/splice_packet.h"
+#include "nic/splice/splice_rule.h"
+#include "nic/splice/splice_track.h"
 #include "nic/steering/packet_parser.h"
 
 /* Defined by the including file. NULL: none. */
@@ -25,9 +26,30 @@ FL_INLINE void fl_splice_key_of(struct fl_splice_key *key, const struct fl_packe
 	key->reserved = 0;
 }
 
+/* The other direction's rule. NULL: it is not there. */
+FL_INLINE struct fl_splice_rule *fl_splice_find_peer(void *tables,
+						     const struct fl_splice_rule *rule)
+{
+	struct fl_splice_key key;
+
+	fl_splice_reverse_key(&key, rule);
+	return fl_splice_find(tables, &key);
+}
+
+/* fl_splice_judge()'s verdict of a packet, where the rules may be going down or coming up. */
 FL_INLINE enum fl_splice_verdict
-fl_splice_judge_plain(const struct fl_splice_rule *rule, void *packet, const __u8 *ip,
-		      __u32 gso_size)
+fl_splice_judge_end(void *tables, const struct fl_splice_rule *rule,
+		    enum fl_splice_verdict verdict, __u8 flags)
+{
+	if (verdict == FL_SPLICE_TRANSLATED && fl_splice_ends(flags) &&
+	    !fl_splice_find_peer(tables, rule))
+		return FL_SPLICE_UP_PROCESS;
+	return verdict;
+}
+
+FL_INLINE enum fl_splice_verdict
+fl_splice_judge_plain(void *tables, const struct fl_splice_rule *rule, void *packet,
+		      const __u8 *ip, __u32 gso_size)
 {
 	struct fl_splice_segment segment;
 	struct fl_splice_extent extent = {.size = 0, .gso_size = gso_size};
@@ -40,7 +62,8 @@ fl_splice_judge_plain(const struct fl_splice_rule *rule, void *packet, const __u
 		return FL_SPLICE_DROP_MALFORMED;
 	if (size > 0 && !fl_load(packet, size - 1, &last, 1))
 		extent.size = size;
-	return fl_splice_judge(rule, ip, tcp, extent, &segment);
+	return fl_splice_judge_end(tables, rule, fl_splice_judge(rule, ip, tcp, extent, &segment),
+				   tcp[13]);
 }
 
 /* `parsed` is what fl_parse_packet() made of the packet. */
@@ -65,5 +88,5 @@ fl_splice_judge_loaded(void *tables, void *packet, const struct fl_packet *parse
 	if (fl_load(packet, 0, ip, ether_type == FL_ETH_P_IPV6 ? FL_IPV6_HEADER : FL_IPV4_HEADER) ||
 	    !fl_is_plain(ip, ether_type))
 		return FL_SPLICE_UP_OPTIONS;
-	return fl_splice_judge_plain(rule, packet, ip, gso_size);
+	return fl_splice_judge_plain(tables, rule, packet, ip, gso_size);
 }

@@ -95,6 +95,8 @@ fl_splice_judge(const struct fl_splice_rule *rule, const __u8 *ip, const __u8 *t
 
 	if (v6 != ((rule->flags & FL_SPLICE_V6) != 0))
 		return FL_SPLICE_NO_RULE;
+	if (rule->state & FL_SPLICE_SENT_UP)
+		return FL_SPLICE_UP_PROCESS;
 	headers += tcp_header;
 	if (tcp_header < FL_TCP_HEADER || headers > size || size > extent.size)
 		return FL_SPLICE_DROP_MALFORMED;
@@ -121,7 +123,7 @@ FL_INLINE int fl_splice_goes_up(enum fl_splice_verdict verdict)
 {
 	return verdict == FL_SPLICE_NO_RULE || verdict == FL_SPLICE_UP_SYN ||
 	       verdict == FL_SPLICE_UP_OPTIONS || verdict == FL_SPLICE_UP_TOO_BIG ||
-	       verdict == FL_SPLICE_UP_ICMP;
+	       verdict == FL_SPLICE_UP_ICMP || verdict == FL_SPLICE_UP_PROCESS;
 }
 
 /* The tc program keeps it from the kernel, whose answer to a segment of no connection of its own is a
@@ -129,5 +131,5 @@ FL_INLINE int fl_splice_goes_up(enum fl_splice_verdict verdict)
 FL_INLINE int fl_splice_hidden_from_kernel(enum fl_splice_verdict verdict)
 {
 	return !fl_splice_goes_up(verdict) || verdict == FL_SPLICE_UP_OPTIONS ||
-	       verdict == FL_SPLICE_UP_TOO_BIG;
+	       verdict == FL_SPLICE_UP_TOO_BIG || verdict == FL_SPLICE_UP_PROCESS;
 }

@@ -49,9 +49,21 @@ std::unexpected<Error> load_failed(int error) {
                           std::strerror(error)));
 }
 
+/// One that is not attached. True: it says it is done.
+template <typename Argument>
+bool run_on(const bpf_program* program, const Argument& argument) {
+  bpf_test_run_opts run{};
+  run.sz = sizeof run;
+  run.data_in = &argument;
+  run.data_size_in = sizeof argument;
+  run.repeat = 1;
+  return bpf_prog_test_run_opts(bpf_program__fd(program), &run) == 0 && run.retval == 0;
+}
+
 constexpr std::string_view kCounterNames[FL_SPLICE_COUNTERS] = {
-    "no_rule",  "translated",    "up_syn",         "up_options",  "up_too_big", "up_icmp",
-    "drop_ttl", "drop_fragment", "drop_malformed", "drop_no_way", "events_lost"};
+    "no_rule",     "translated", "up_syn",     "up_options",    "up_too_big",
+    "up_icmp",     "up_process", "drop_ttl",   "drop_fragment", "drop_malformed",
+    "drop_no_way", "drop_late",  "events_lost"};
 
 }  // namespace
 
@@ -107,13 +119,11 @@ bool SplicePrograms::rewire(const SpliceRecord& record) const {
                                 .interface = record.rule.interface,
                                 .mtu = record.rule.mtu,
                                 .shard = record.rule.shard};
-  bpf_test_run_opts run{};
-  run.sz = sizeof run;
-  run.data_in = &wiring;
-  run.data_size_in = sizeof wiring;
-  run.repeat = 1;
-  const int program = bpf_program__fd(skeleton_->progs.fl_splice_rewire);
-  return bpf_prog_test_run_opts(program, &run) == 0 && run.retval == 0;
+  return run_on(skeleton_->progs.fl_splice_rewire, wiring);
+}
+
+void SplicePrograms::send_up(const SpliceRecord& record) const {
+  static_cast<void>(run_on(skeleton_->progs.fl_splice_send_up, record.key));
 }
 
 Result<void> SplicePrograms::keep_from_xdp(uint32_t interface_index) {
@@ -160,7 +170,8 @@ Result<std::unique_ptr<SplicePrograms::Xdp>> SplicePrograms::load_xdp(
   xdp->skeleton_.reset(splice_bpf__open());
   if (xdp->skeleton_ == nullptr) return load_failed(errno);
   splice_bpf& skeleton = *xdp->skeleton_;
-  for (bpf_program* program : {skeleton.progs.fl_splice_ingress, skeleton.progs.fl_splice_rewire}) {
+  for (bpf_program* program : {skeleton.progs.fl_splice_ingress, skeleton.progs.fl_splice_rewire,
+                               skeleton.progs.fl_splice_send_up}) {
     bpf_program__set_autoload(program, false);
   }
   const MacAddress& mac = interface.mac;

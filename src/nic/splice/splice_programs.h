@@ -34,6 +34,8 @@ class SplicePrograms {
   int tc_fd() const;
   /// Gives a rule the way out and the shard of `record`. False: there is no such rule.
   bool rewire(const SpliceRecord& record) const;
+  /// Of this rule and its peer.
+  void send_up(const SpliceRecord& record) const;
   /// From here on XDP programs leave what goes out by this interface to tc.
   Result<void> keep_from_xdp(uint32_t interface_index);
   SpliceSeatCounters counters() const;

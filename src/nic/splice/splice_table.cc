@@ -108,7 +108,7 @@ void SpliceTable::report(Splice& splice, SpliceEnd end) {
 }
 
 void SpliceTable::remove(Splice& splice, SpliceEnd end) {
-  surface(splice);
+  take_out(splice);
   for (Direction& direction : splice.directions) {
     index_.erase(direction);
     if (splice.split != nullptr) splice.split->remove(direction.tuple);
@@ -195,13 +195,13 @@ SpliceTable::Outcome SpliceTable::on_packet(const port::RxPacket& packet, Time n
   }
   // The end must be seen where the rest of it will be.
   if ((flags & (FL_TCP_FIN | FL_TCP_RST)) != 0 && !splice.split) surface(splice);
-  if (translate(*direction, packet, now, out) == Made::kNothing) return Outcome::kDropped;
+  const Made made = translate(*direction, packet, now, out);
   if (splice.state() != 0) {
     note_end(splice, now);
-  } else {
+  } else if (made != Made::kNothing) {
     sink_if_due(splice);
   }
-  return Outcome::kSend;
+  return made == Made::kNothing ? Outcome::kDropped : Outcome::kSend;
 }
 
 // A proof is 24 bits: it is not asked for of packets that are the splice's own as far as one can

@@ -234,8 +234,10 @@ class SpliceTable {
   bool find_end(Splice& splice, Time now);
   /// The kernel's program has seen an end.
   void take_end(Splice& splice, Time now);
-  /// Back from the kernel's seat.
+  /// Back from the kernel's seat: from here on its end is seen here.
   void surface(Splice& splice);
+  /// Likewise of one whose end has been seen.
+  void take_out(Splice& splice);
   void take_counts(Splice& splice, const SpliceRecords& records);
   /// When to look whether it has been idle for too long.
   static Time idle_check(const Splice& splice, const SpliceStatus& status, Time now);

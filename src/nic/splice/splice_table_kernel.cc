@@ -35,6 +35,12 @@ void SpliceTable::sink_if_due(Splice& splice) {
 
 void SpliceTable::surface(Splice& splice) {
   if (splice.seat == SpliceSeat::kUser) return;
+  if (kernel_ != nullptr) kernel_->send_up(records(splice));
+  take_out(splice);
+}
+
+void SpliceTable::take_out(Splice& splice) {
+  if (splice.seat == SpliceSeat::kUser) return;
   splice.seat = SpliceSeat::kUser;
   splice.stays = true;
   sunk_.erase(splice);
@@ -53,7 +59,7 @@ void SpliceTable::take_counts(Splice& splice, const SpliceRecords& records) {
     to.packets += from.packets;
     to.bytes += from.bytes;
     to.last_at = std::max(to.last_at, from.last_at);
-    to.state |= from.state;
+    to.state |= from.state & ~uint32_t{FL_SPLICE_SENT_UP};
     to.peer_fin_end = from.peer_fin_end;
     to.acked = from.acked;
     to.window = from.window;
@@ -72,7 +78,10 @@ void SpliceTable::on_event(const fl_splice_event& event, Time now) {
   if (direction == nullptr || direction->rule.generation != event.generation) return;
   Splice& splice = *direction->splice;
   Direction& peer = splice.other(*direction);
-  if (event.kind == FL_SPLICE_EVENT_OVER) return take_end(splice, now);
+  if (event.kind == FL_SPLICE_EVENT_OVER) {
+    if (splice.split == nullptr) take_out(splice);
+    return take_end(splice, now);
+  }
   if (event.kind == FL_SPLICE_EVENT_RESET) {
     const bool is_first = !splice.reset_noted && splice.seat != SpliceSeat::kUser;
     take_end(splice, now);
@@ -83,7 +92,7 @@ void SpliceTable::on_event(const fl_splice_event& event, Time now) {
     }
     return;
   }
-  surface(splice);
+  take_out(splice);
   // The program has taken the rules out; their counts are in the event.
   direction->rule.packets += event.packets;
   direction->rule.bytes += event.bytes;

@@ -43,6 +43,7 @@ struct fl_splice_key {
 #define FL_SPLICE_RESET 0x04          /* a RST has passed in this direction */
 #define FL_SPLICE_OVER 0x08           /* both FINs acknowledged: in both rules */
 #define FL_SPLICE_RESET_EXACT 0x10    /* a RST has passed that its receiver had to believe */
+#define FL_SPLICE_SENT_UP 0x20        /* packets are the process's: in a rule of the kernel's only */
 
 /* fl_splice_rule.window before a packet has passed: any number is within it. */
 #define FL_SPLICE_ANY_WINDOW 0xffffffffu
@@ -113,10 +114,12 @@ enum fl_splice_verdict {
 	FL_SPLICE_UP_OPTIONS, /* IPv4 options, IPv6 extension headers */
 	FL_SPLICE_UP_TOO_BIG, /* a segment larger than the way out takes */
 	FL_SPLICE_UP_ICMP,    /* an ICMP error about a spliced connection */
+	FL_SPLICE_UP_PROCESS, /* the splice is in the process, or on its way from there or back */
 	FL_SPLICE_DROP_TTL,   /* TTL or hop limit used up */
 	FL_SPLICE_DROP_FRAGMENT,
 	FL_SPLICE_DROP_MALFORMED, /* header lengths that contradict the packet's */
 	FL_SPLICE_DROP_NO_WAY,    /* could not be sent */
+	FL_SPLICE_DROP_LATE,      /* of the end of a splice that went up meanwhile: comes again */
 	FL_SPLICE_VERDICTS,
 };
 

@@ -14,6 +14,15 @@
  * guess: the receiver asks, by an ACK, and the sender, if it is no more, answers by an exact one. So it
  * answers what is still on its way to it, too.
  *
+ * In the kernel the process may take both rules out at any instant, and they are two. What the end is
+ * seen by, in either place, is never between them:
+ *
+ *     going down    a FIN or RST that finds one rule goes up as if it had found none
+ *     coming up     the rules get SENT_UP before they are read and taken out. A program that has
+ *                   written its part of the end into one looks for that bit afterwards, in the same
+ *                   word: without it the process has still to read what was written; with it the
+ *                   packet is dropped, and its sender repeats it
+ *
  * The common packet touches one rule; the other is looked up only when fl_splice_count() asks for it.
  */
 #pragma once
@@ -33,6 +42,12 @@ FL_INLINE int fl_splice_in_window(const struct fl_splice_rule *rule, __u32 seq)
 	return ahead <= (__u64)rule->window + 2 * FL_SPLICE_WINDOW_SLACK;
 }
 
+/* Nonzero: what is to be remembered of it needs both rules. */
+FL_INLINE int fl_splice_ends(__u8 flags)
+{
+	return flags & (FL_TCP_FIN | FL_TCP_RST);
+}
+
 /* Counts a translated segment; `now` as fl_splice_rule.last_at. Nonzero: call fl_splice_track(). */
 FL_INLINE int fl_splice_count(struct fl_splice_rule *rule, const struct fl_splice_segment *segment,
 			      __u64 now)
@@ -50,7 +65,7 @@ FL_INLINE int fl_splice_count(struct fl_splice_rule *rule, const struct fl_splic
 		    rule->acked == rule->peer_fin_end)
 			return 1;
 	}
-	return segment->flags & (FL_TCP_FIN | FL_TCP_RST);
+	return fl_splice_ends(segment->flags);
 }
 
 /* Sets a bit of a rule's state. Nonzero: it was not set before. */
@@ -97,6 +112,13 @@ FL_INLINE __u32 fl_splice_track(struct fl_splice_rule *rule, struct fl_splice_ru
 	if (rule->state & peer->state & FL_SPLICE_PEER_FIN_ACKED)
 		return fl_splice_set_over(rule, peer);
 	return 0;
+}
+
+/* After fl_splice_track(), in the kernel. Nonzero: the process may have read the rules before. */
+FL_INLINE int fl_splice_is_sent_up(const struct fl_splice_rule *rule,
+				   const struct fl_splice_rule *peer)
+{
+	return ((rule->state | peer->state) & FL_SPLICE_SENT_UP) != 0;
 }
 
 /* Nonzero: a SYN may begin a new connection in this one's place. */
