@@ -355,9 +355,12 @@ TEST_F(SpliceSeatTest, WhatIsSentUpStaysSoUntilItIsRewired) {
   records.from_client.rule.window = 1000;
   records.from_client.rule.state = FL_SPLICE_PEER_FIN;
   ASSERT_TRUE(seat->install(records));
+  for (SpliceRecord* record : {&records.from_client, &records.from_server}) record->rule.shard = 1;
   seat->send_up(records);
   SpliceRecords read = records;
   ASSERT_TRUE(seat->read(read));
+  EXPECT_EQ(read.from_client.rule.shard, 1);
+  EXPECT_EQ(read.from_server.rule.shard, 1);
   EXPECT_EQ(read.from_client.rule.state, FL_SPLICE_PEER_FIN | FL_SPLICE_SENT_UP);
   EXPECT_EQ(read.from_server.rule.state, FL_SPLICE_SENT_UP);
   ASSERT_TRUE(seat->rewire(records));

@@ -16,17 +16,18 @@ CURL = ("curl", "-sSf", "-m", SECONDS)
 
 
 class SplicingSwitch(Switch):
-    """Both families, spliced in `seat`. body: what else stands in each virtual server's block,
+    """Both families, spliced in `seat`, of the interface to the servers in `server_seat` or likewise.
+    body: what else stands in each virtual server's block,
     more: outside."""
 
     def __init__(self, lab: Lab, binaries: Path, scratch: Path, seat: str,
-                 body: str = "splice early", more: str = "", before=()):
+                 body: str = "splice early", more: str = "", before=(), server_seat: str = ""):
         self.seat = seat
         servers = "".join(
             f"virtual_server {FAIRLEAD_ADDRESS[family]} {FAIRLEAD_PORT} {{\n{body}\n"
             f"  real_server {address_of('b1', family)} {HTTP}\n}}\n" for family in FAMILIES)
-        interfaces = "".join(f"interface {name} {{ seat {seat} }}\n"
-                             for name in ("fairlead", "server1"))
+        interfaces = (f"interface fairlead {{ seat {seat} }}\n"
+                      f"interface server1 {{ seat {server_seat or seat} }}\n")
         super().__init__(lab, binaries, scratch, more + servers, before, interfaces)
 
     def url(self, family: str, path: str) -> str:

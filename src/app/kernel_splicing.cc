@@ -71,11 +71,13 @@ void KernelSplicing::report() const {
 nic::SteeringOptions KernelSplicing::steering_of(size_t interface) const {
   nic::SteeringOptions options = spreading_;
   const nic::InterfaceSeat& at = opened_.interfaces.at(interface);
-  if (at.seat == nic::SpliceSeat::kUser) return options;
-  options.attach = at.tcx_link >= 0 ? nic::AttachMode::kTcx : nic::AttachMode::kClsact;
+  if (seat() == nullptr) return options;
   options.splice_rules = seat()->rules_fd();
-  options.splice_link = at.tcx_link;
   options.shard_by_rule = seat()->shard_by_rule();
+  options.splices = at.seat != nic::SpliceSeat::kUser;
+  if (!options.splices) return options;
+  options.attach = at.tcx_link >= 0 ? nic::AttachMode::kTcx : nic::AttachMode::kClsact;
+  options.splice_link = at.tcx_link;
   options.answer_syns = true;
   options.xdp_behind = at.xdp_behind;
   return options;

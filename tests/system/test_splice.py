@@ -8,7 +8,7 @@ import socket
 import pytest
 from harness.lab import CLIENT_ADDRESS, FAIRLEAD_ADDRESS
 from harness.load import ab_failures
-from harness.scripted import wait_until
+from harness.scripted import connect, read_response, request, wait_until
 from harness.splicing import Download, SplicingSwitch, assert_transfers
 
 MIB = 1 << 20
@@ -76,6 +76,32 @@ def test_a_download_outlives_the_daemon_and_is_its_successors(web_lab, backends,
     assert switch.stop() == 0
     assert not switch.pins.exists()
     traces.assert_none()
+
+
+def test_a_successor_with_other_shards_and_another_seat_goes_on_with_them_in_the_process(web_lab,
+                                                                                          splicing):
+    """Where a server's packets come in there is no splice program any more, and by their hash half
+    of them are another shard's than the client's."""
+    switch = splicing("tc", body=SHORT_TIME_WAIT)
+    clients = [connect(web_lab, switch.port) for _ in range(16)]
+
+    def answers() -> list[int]:
+        for client in clients:
+            client.send(request("/64"))
+        return [read_response(client)[0] for client in clients]
+
+    assert answers() == [200] * len(clients)
+    wait_until(lambda: switch.rules() == 2 * len(clients), what="splices")
+    switch.process.popen.kill()
+    switch.process.wait()
+    successor = splicing("tc", body=SHORT_TIME_WAIT, more="shards 2\n", server_seat="user")
+    assert successor.splices()["counters"]["adopted"] == len(clients)
+    assert {row["seat"] for row in successor.show_json("connections")["sessions"]} == {"user"}
+    assert 0 < successor.rules() < 2 * len(clients), "those that bring packets to their shard"
+    assert answers() == [200] * len(clients)
+    for client in clients:
+        client.raw.close()
+    assert_nothing_is_left(successor)
 
 
 # ---- a client that has forgotten ----

@@ -314,20 +314,21 @@ int fl_splice_rewire(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Likewise, on a "packet" that is an fl_splice_key: from now on packets of the rule and its peer are
- * the process's. 0: done; 1: one of the two is not there. */
+/* Likewise, of the rule and its peer: from now on their packets are the process's, in that shard. 0:
+ * done; 1: one of the two is not there. */
 SEC("tc")
 int fl_splice_send_up(struct __sk_buff *skb)
 {
 	struct fl_splice_rule *rule, *peer;
-	struct fl_splice_key key;
+	struct fl_splice_wiring wiring;
 
-	if (bpf_skb_load_bytes(skb, 0, &key, sizeof(key)))
+	if (bpf_skb_load_bytes(skb, 0, &wiring, sizeof(wiring)))
 		return 1;
-	rule = bpf_map_lookup_elem(&rules, &key);
+	rule = bpf_map_lookup_elem(&rules, &wiring.key);
 	peer = rule ? fl_splice_find_peer(NULL, rule) : NULL;
 	if (!peer)
 		return 1;
+	rule->shard = peer->shard = wiring.shard;
 	fl_splice_set_state(rule, FL_SPLICE_SENT_UP);
 	fl_splice_set_state(peer, FL_SPLICE_SENT_UP);
 	return 0;

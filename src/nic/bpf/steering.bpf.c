@@ -35,6 +35,8 @@ const volatile __u32 shards = 1;
 /* A packet that has a rule is for the rule's shard, whatever its hash: rules found after a restart
  * may be of another number of shards. */
 const volatile __u8 shard_by_rule = 0;
+/* splice.bpf.c runs here, too: what it translates is not for the packet socket. */
+const volatile __u8 splices = 1;
 const volatile __u8 answers_syns = 0;
 
 struct {
@@ -187,6 +189,8 @@ static __noinline int steer_to_socket(struct __sk_buff *skb)
 
 	if (!fl_goes_to_host_stack(verdict))
 		return -1;
+	if (!splices)
+		return with_syn(verdict, &packet);
 	splice = fl_splice_judge_loaded(NULL, &from, &packet, bpf_ntohs(skb->protocol), skb->gso_size);
 	if (splice == FL_SPLICE_NO_RULE)
 		return with_syn(verdict, &packet);

@@ -257,7 +257,8 @@ size_t BpfSeat::for_each_pair(const std::function<void(const SplicePair&)>& visi
   rules_.for_each([&](const SpliceRecord& record) {
     std::optional<SplicePair> pair;
     if (!is_pair(record, pair)) {
-      broken.push_back(record.key);
+      SpliceRecord now = record;
+      if (rules_.read(now)) broken.push_back(record.key);  // else visit() took the pair out
     } else if ((record.rule.flags & FL_SPLICE_FROM_CLIENT) != 0) {
       visit(*pair);
     }

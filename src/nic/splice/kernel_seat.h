@@ -22,8 +22,9 @@ class KernelSeat {
   /// Gives both rules the way out and the shard that `records` have, in place: what packets change
   /// in them stays. Takes back send_up(). ENOENT: one of the rules is gone. ENOTSUP as install().
   virtual Result<void> rewire(const SpliceRecords& records) = 0;
-  /// From now on packets of both rules come to the process. What the programs have seen of the end
-  /// before is in the next read() or remove(): what they see later has no effect.
+  /// From now on packets of both rules come to the process, to the shard that `records` have. What
+  /// the programs have seen of the end before is in the next read() or remove(): what they see
+  /// later has no effect.
   virtual void send_up(const SpliceRecords& records) = 0;
   /// Brings the records' counters and state up to date; false: one of the rules is gone, and has
   /// counted nothing.

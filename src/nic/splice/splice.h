@@ -110,8 +110,8 @@ class Splice : public TimerNode, public ListHook<OverTag>, public ListHook<SunkT
   bool reset_noted = false;  // a RST has passed, close_timeout runs
   bool way_changed = false;  // and the kernel's rules don't know
   /// Not nullptr: packets of one direction come here only because the kernel's rule says so, by
-  /// their hash they are another shard's. Its rules stay where they are until it is forgotten, and
-  /// so do its 4-tuples there.
+  /// their hash they are another shard's. Its rules stay where they are until it is forgotten, also
+  /// when it comes into the process (FL_SPLICE_SENT_UP), and so do its 4-tuples there.
   SplitTuples* split = nullptr;
 
   Direction& other(const Direction& direction) { return directions[direction.way ^ 1]; }

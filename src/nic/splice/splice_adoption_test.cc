@@ -53,7 +53,9 @@ class FakeSeat : public KernelSeat {
   void send_up(const SpliceRecords& records) override {
     for (const SpliceRecord* record : {&records.from_client, &records.from_server}) {
       const auto found = rules.find(name(*record));
-      if (found != rules.end()) found->second.state |= FL_SPLICE_SENT_UP;
+      if (found == rules.end()) continue;
+      found->second.state |= FL_SPLICE_SENT_UP;
+      found->second.shard = record->rule.shard;
     }
   }
   bool read(SpliceRecords& records) override {
@@ -242,6 +244,42 @@ TEST_F(SpliceAdoption, ASplitOnesAddressesAreFreeWhenItsRulesAreGone) {
   EXPECT_TRUE(are_kept(1));  // late packets are still on their way
   table.on_timer(kNow + minutes(2));
   EXPECT_FALSE(are_kept(1));
+}
+
+TEST_F(SpliceAdoption, ASplitOneThatComesIntoTheProcessIsStillBroughtThereByItsRules) {
+  SpliceRecords records = put(1);
+  ASSERT_TRUE(adopt(1, true));
+  seat.rule(records.from_client).bytes = 1000;
+  seat.rule(records.from_server).state = FL_SPLICE_PEER_FIN;
+  seat.has_way = false;
+  router.mtu = 1400;
+  ++router.generation_number;
+  table.on_timer(kNow);
+  ASSERT_EQ(seat.rules.size(), 2u);
+  for (const auto& [name, rule] : seat.rules) {
+    EXPECT_NE(rule.state & FL_SPLICE_SENT_UP, 0u);
+    EXPECT_EQ(rule.shard, kShard);
+  }
+  table.for_each([&](Splice& splice) {
+    EXPECT_EQ(splice.seat, SpliceSeat::kUser);
+    EXPECT_EQ(splice.state(), FL_SPLICE_PEER_FIN);
+    EXPECT_EQ(table.status(splice).flows[Splice::kUp].bytes, 1000u);
+  });
+  EXPECT_TRUE(splits.contains(pair_number(1).server));
+  table.on_timer(kNow + hours(50));
+  EXPECT_EQ(table.size(), 0u);
+  EXPECT_TRUE(seat.rules.empty());
+  EXPECT_FALSE(splits.contains(pair_number(1).server));
+}
+
+TEST_F(SpliceAdoption, TheEndOfASplitOneInTheProcessIsSeenThere) {
+  put(1);
+  seat.has_way = false;
+  ASSERT_TRUE(adopt(1, true));
+  ASSERT_EQ(seat.rules.size(), 2u);
+  for (const auto& [name, rule] : seat.rules) EXPECT_EQ(rule.shard, kShard);
+  EXPECT_EQ(table.reset_all(SunkSplices::kLeave).size(), 2u) << "nobody would translate it";
+  EXPECT_TRUE(seat.rules.empty());
 }
 
 TEST_F(SpliceAdoption, ASplitOneBeyondTheBoundKeepsNoAddresses) {

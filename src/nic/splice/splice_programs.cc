@@ -49,6 +49,14 @@ std::unexpected<Error> load_failed(int error) {
                           std::strerror(error)));
 }
 
+fl_splice_wiring wiring_of(const SpliceRecord& record) {
+  return {.key = record.key,
+          .next_hop = record.rule.next_hop,
+          .interface = record.rule.interface,
+          .mtu = record.rule.mtu,
+          .shard = record.rule.shard};
+}
+
 /// One that is not attached. True: it says it is done.
 template <typename Argument>
 bool run_on(const bpf_program* program, const Argument& argument) {
@@ -114,16 +122,11 @@ Result<void> SplicePrograms::make_rings(unsigned shards) {
 int SplicePrograms::tc_fd() const { return bpf_program__fd(skeleton_->progs.fl_splice_ingress); }
 
 bool SplicePrograms::rewire(const SpliceRecord& record) const {
-  const fl_splice_wiring wiring{.key = record.key,
-                                .next_hop = record.rule.next_hop,
-                                .interface = record.rule.interface,
-                                .mtu = record.rule.mtu,
-                                .shard = record.rule.shard};
-  return run_on(skeleton_->progs.fl_splice_rewire, wiring);
+  return run_on(skeleton_->progs.fl_splice_rewire, wiring_of(record));
 }
 
 void SplicePrograms::send_up(const SpliceRecord& record) const {
-  static_cast<void>(run_on(skeleton_->progs.fl_splice_send_up, record.key));
+  static_cast<void>(run_on(skeleton_->progs.fl_splice_send_up, wiring_of(record)));
 }
 
 Result<void> SplicePrograms::keep_from_xdp(uint32_t interface_index) {

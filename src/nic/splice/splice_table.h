@@ -228,7 +228,7 @@ class SpliceTable {
   void supersede(Splice& splice);
   void look_for_changes(Time now);
   void walk_sunk(Time now);
-  void refresh_way(Splice& splice);
+  void refresh_way(Splice& splice, Time now);
   /// An end that the kernel's program has told of, or would have: events are hints, and may be
   /// lost. True: taken.
   bool find_end(Splice& splice, Time now);
@@ -236,8 +236,9 @@ class SpliceTable {
   void take_end(Splice& splice, Time now);
   /// Back from the kernel's seat: from here on its end is seen here.
   void surface(Splice& splice);
-  /// Likewise of one whose end has been seen.
+  /// Likewise of one whose end has been seen: its rules are gone.
   void take_out(Splice& splice);
+  void take_back(Splice& splice, const SpliceRecords& kernels);
   void take_counts(Splice& splice, const SpliceRecords& records);
   /// When to look whether it has been idle for too long.
   static Time idle_check(const Splice& splice, const SpliceStatus& status, Time now);

@@ -9,7 +9,7 @@ namespace fairlead::nic {
 
 void SpliceTable::sink_if_due(Splice& splice) {
   if (kernel_ == nullptr || splice.seat != SpliceSeat::kUser || splice.stays) return;
-  if (splice.state() != 0) return;
+  if (splice.state() != 0 || splice.split != nullptr) return;
   const fl_splice_rule& up = splice.directions[Splice::kUp].rule;
   const fl_splice_rule& down = splice.directions[Splice::kDown].rule;
   if (up.packets + down.packets < splice.options.sink_after_packets &&
@@ -36,19 +36,24 @@ void SpliceTable::sink_if_due(Splice& splice) {
 void SpliceTable::surface(Splice& splice) {
   if (splice.seat == SpliceSeat::kUser) return;
   if (kernel_ != nullptr) kernel_->send_up(records(splice));
-  take_out(splice);
+  if (splice.split == nullptr) return take_out(splice);
+  take_back(splice, in_kernel(splice));
 }
 
 void SpliceTable::take_out(Splice& splice) {
-  if (splice.seat == SpliceSeat::kUser) return;
+  const bool sunk = splice.seat != SpliceSeat::kUser;
+  if (!sunk && splice.split == nullptr) return;
+  SpliceRecords kernels = records(splice);
+  if (kernel_ != nullptr) kernel_->remove(kernels);
+  if (sunk) take_back(splice, kernels);
+}
+
+void SpliceTable::take_back(Splice& splice, const SpliceRecords& kernels) {
   splice.seat = SpliceSeat::kUser;
   splice.stays = true;
   sunk_.erase(splice);
   --sunk_count_;
-  if (kernel_ == nullptr) return;
-  SpliceRecords kernels = records(splice);
-  kernel_->remove(kernels);
-  take_counts(splice, kernels);
+  if (kernel_ != nullptr) take_counts(splice, kernels);
 }
 
 void SpliceTable::take_counts(Splice& splice, const SpliceRecords& records) {
@@ -102,7 +107,7 @@ void SpliceTable::on_event(const fl_splice_event& event, Time now) {
 }
 
 void SpliceTable::take_end(Splice& splice, Time now) {
-  if (splice.split != nullptr) {
+  if (splice.split != nullptr && splice.seat != SpliceSeat::kUser) {
     const SpliceRecords kernels = in_kernel(splice);
     splice.directions[Splice::kUp].rule.state |= kernels.from_client.rule.state;
     splice.directions[Splice::kDown].rule.state |= kernels.from_server.rule.state;
@@ -155,7 +160,8 @@ bool SpliceTable::adopt(const SplicePair& found, const Adoption& how, Time now) 
   ++counters_.adopted;
   rewire(*splice);
   kernels = in_kernel(*splice);
-  const uint32_t state = kernels.from_client.rule.state | kernels.from_server.rule.state;
+  const uint32_t state =
+      splice->state() | kernels.from_client.rule.state | kernels.from_server.rule.state;
   if ((state & (FL_SPLICE_OVER | FL_SPLICE_RESET)) != 0) {
     take_end(*splice, now);
   } else {
@@ -178,11 +184,12 @@ void SpliceTable::rewire(Splice& splice) {
   if (!done && done.error().code == Errc::kNotSupported) surface(splice);
 }
 
-void SpliceTable::refresh_way(Splice& splice) {
+void SpliceTable::refresh_way(Splice& splice, Time now) {
   for (Direction& direction : splice.directions) find_way(direction);
   if (!splice.way_changed) return;
   ++counters_.rewired;
   rewire(splice);
+  if (splice.seat == SpliceSeat::kUser && splice.state() != 0) note_end(splice, now);
 }
 
 void SpliceTable::look_for_changes(Time now) {
@@ -208,7 +215,7 @@ void SpliceTable::walk_sunk(Time now) {
     Splice& splice = *sunk_.pop_front();
     sunk_.push_back(splice);
     if (i < sweep_left_ && find_end(splice, now)) continue;
-    if (i < refresh_left_) refresh_way(splice);
+    if (i < refresh_left_) refresh_way(splice, now);
   }
   refresh_left_ -= std::min(refresh_left_, step);
   sweep_left_ -= std::min(sweep_left_, step);

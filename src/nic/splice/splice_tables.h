@@ -90,7 +90,8 @@ struct fl_splice_rule {
 	__u32 reserved_2;
 };
 
-/* What a rule takes over while packets flow, from fl_splice_rewire's packet. */
+/* What a rule takes over while packets flow, from fl_splice_rewire's packet; of fl_splice_send_up's,
+ * the shard. */
 struct fl_splice_wiring {
 	struct fl_splice_key key;
 	struct fl_address next_hop;

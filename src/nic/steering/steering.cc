@@ -65,6 +65,7 @@ Result<Skeleton> load_programs(const std::string& interface, const SteeringOptio
   skeleton->rodata->hash_seed = options.hash_seed;
   skeleton->rodata->shards = options.shards;
   skeleton->rodata->shard_by_rule = options.shard_by_rule;
+  skeleton->rodata->splices = options.splices;
   skeleton->rodata->answers_syns = options.answer_syns;
   skeleton->rodata->xdp_redirects = port::is_veth(interface);
   bpf_program__set_autoload(skeleton->progs.fl_setup_xdp, options.xdp_behind >= 0);

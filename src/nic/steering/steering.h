@@ -38,7 +38,8 @@ struct SteeringOptions {
   uint64_t hash_seed = 0;  // of the flow hash; random, so that nobody outside can aim at one shard
   std::string runtime_directory = "/run/fairlead";  // for the lock file
   // Where packets are spliced in the kernel (splice/bpf_seat.h):
-  int splice_rules = -1;       // the rules' table: the splice program takes what has one; -1: none
+  int splice_rules = -1;       // the rules' table; -1: none
+  bool splices = true;         // the splice program is here, and takes what has a rule
   int splice_link = -1;        // that program's TCX link; -1: it is on clsact, or there is none
   bool shard_by_rule = false;  // of what has a rule, rather than by hash
   // Where the kernel answers SYNs (answers_syns()):
