@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <iterator>
 #include <utility>
@@ -18,6 +19,18 @@ namespace {
 // SteeredInterfaces::process() wants to be called at least once a second.
 constexpr Duration kAddressInterval = milliseconds(500);
 constexpr Duration kAnswerTimeout = seconds(2);
+
+/// Of connections: nobody is served by them any more, and their last bytes or the peer's FIN are
+/// still to come. Idle ones to servers stay as they are.
+size_t closing_count(const host::Stack& stack) {
+  size_t count = 0;
+  stack.for_each_connection([&](const host::Connection& connection) {
+    using enum host::State;
+    constexpr std::array kStates{kFinWait1, kFinWait2, kClosing, kLastAck};
+    if (std::ranges::find(kStates, connection.state()) != kStates.end()) ++count;
+  });
+  return count;
+}
 
 }  // namespace
 
@@ -210,7 +223,8 @@ bool Daemon::has_connections() const {
       [echoes = !config_.echo_servers.empty()](ShardMember& member) {
         const host::Stack& stack = member.shard->stack();
         return member.layer7->session_count() + stack.splicing_count() + stack.splices().active() +
-               stack.teardown().active() + (echoes ? stack.connection_count() : 0);
+               stack.teardown().active() +
+               (echoes ? stack.connection_count() : closing_count(stack));
       },
       kAnswerTimeout);
   return !counts || std::ranges::any_of(*counts, [](size_t count) { return count > 0; });

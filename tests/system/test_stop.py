@@ -110,8 +110,10 @@ def test_a_draining_daemon_takes_no_new_connections_and_waits_for_those_it_has(w
     assert switch.process.wait() == 0
 
 
-def test_a_draining_daemon_waits_for_connections_that_the_nic_stack_closes(web_lab, binaries,
-                                                                           tmp_path):
+@pytest.mark.parametrize("offload", ["on", "off"])
+def test_a_draining_daemon_waits_for_connections_that_a_stack_still_closes(web_lab, binaries,
+                                                                           tmp_path, offload):
+    """The NIC stack or the host's."""
     closes = threading.Event()
 
     def answer_and_stay(connection):
@@ -120,13 +122,14 @@ def test_a_draining_daemon_waits_for_connections_that_the_nic_stack_closes(web_l
         closes.wait(60)
 
     with ScriptedServer(web_lab, 8000, answer_and_stay) as server:
-        config = ("tcp { teardown_offload on }\n" +
+        config = (f"tcp {{ teardown_offload {offload} }}\n" +
                   virtual_server("balance request", [server.endpoint]))
         switch = Switch(web_lab, binaries, tmp_path, config)
         try:
             assert ask(web_lab, FAIRLEAD_PORT, request())[0] == 200
             wait_until(lambda: switch.sessions() == 0)
-            assert switch.show_json("stats")["teardown"]["active"] == 1
+            assert switch.show_json("stats")["teardown"]["active"] == (offload == "on")
+            assert switch.show_json("tcp")["total"] == (offload == "off")
             switch.ask("stop", "--drain", "50s")
             time.sleep(1)
             assert switch.process.running
@@ -136,6 +139,21 @@ def test_a_draining_daemon_waits_for_connections_that_the_nic_stack_closes(web_l
             closes.set()
             if switch.process.running:
                 switch.stop()
+
+
+def test_a_draining_daemon_waits_for_clients_that_have_still_to_close(web_lab, switch):
+    """`teardown_offload` is off: the host closes them."""
+    client = connect(web_lab, FAIRLEAD_PORT)
+    client.send(b"no request\r\n\r\n")
+    assert client.receive_to_end().startswith(b"HTTP/1.1 400 ")
+    wait_until(lambda: switch.sessions() == 0)
+    [row] = switch.show_json("tcp")["connections"]
+    assert row["state"] == "FIN-WAIT-2"
+    switch.ask("stop", "--drain", "50s")
+    time.sleep(1)
+    assert switch.process.running
+    client.raw.close()
+    assert switch.process.wait() == 0
 
 
 def test_draining_ends_when_its_time_is_up(web_lab, switch):
