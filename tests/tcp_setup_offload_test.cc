@@ -405,6 +405,50 @@ TEST(TcpNicElsewhere, IsToldWhoListens) {
   EXPECT_FALSE(nic.listens_->listener);
 }
 
+TEST(TcpNicElsewhere, IsLeftNoSynsWhileAListenerIsFull) {
+  ScriptedPeer peer;
+  NicElsewhere nic(peer);
+  host::ListenOptions options = offloaded();
+  options.backlog = 1;
+  host::Listener& listener = peer.listen(options);
+  peer.deliver_frame(nic.new_connection());
+  peer.expect(seg().ack(5'000'101));
+  ASSERT_TRUE(listener.full());
+  EXPECT_FALSE(nic.listens_->listener);
+  EXPECT_EQ(nic.listens_->endpoint, peer.to_stack().destination);
+  peer.deliver(linux_syn(peer).from_port(7000));
+  peer.expect_nothing();
+  EXPECT_EQ(peer.counters().drop_accept_queue_full, 1u);
+  peer.tick(seconds(2));
+  EXPECT_FALSE(nic.listens_->listener) << "it is still full";
+  peer.accept();
+  EXPECT_FALSE(nic.listens_->listener) << "not with every connection";
+  peer.stack().set_mss_max(listener, 1300);
+  EXPECT_FALSE(nic.listens_->listener);
+  peer.tick(host::Stack::kSetupPause);
+  ASSERT_TRUE(nic.listens_->listener);
+  EXPECT_EQ(nic.listens_->listener->mss, 1300);
+  EXPECT_EQ(peer.counters().setup_pauses, 1u);
+}
+
+TEST(TcpNicElsewhere, IsLeftNoSynsWhileThereIsNoRoomForAConnection) {
+  ScriptedPeer::Options options;
+  options.stack.max_connections = 1;
+  ScriptedPeer peer(options);
+  NicElsewhere nic(peer);
+  peer.listen(offloaded());
+  peer.deliver_frame(nic.new_connection());
+  ASSERT_NE(peer.accept(), nullptr);
+  EXPECT_FALSE(nic.listens_->listener);
+  peer.tick(seconds(3));
+  EXPECT_FALSE(nic.listens_->listener);
+  peer.abort();
+  peer.release();
+  peer.tick(host::Stack::kSetupPause);
+  EXPECT_TRUE(nic.listens_->listener);
+  EXPECT_EQ(peer.counters().setup_pauses, 1u);
+}
+
 TEST(TcpNicElsewhere, ItsMessageMakesOneConnection) {
   ScriptedPeer peer;
   NicElsewhere nic(peer);

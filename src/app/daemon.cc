@@ -79,11 +79,14 @@ Result<void> Daemon::open_shards() {
   if (auto told = interfaces_->set_setup_secrets(setup_secrets_.secrets()); !told) return told;
   auto ports = interfaces_->open_ports();
   if (!ports) return std::unexpected(ports.error());
+  setup_seats_ = std::make_unique<SetupSeats>(
+      config_.shards,
+      [this](const nic::ListenMessage& message) { interfaces_->set_setup(message); });
   auto shards = ShardGroup::open({.config = config_,
                                   .interfaces = interfaces_->interfaces(),
                                   .steering = splicing_->spreading(),
                                   .seat = splicing_->seat(),
-                                  .setup_seat = interfaces_.get(),
+                                  .setup_seats = setup_seats_.get(),
                                   .setup_secrets = setup_secrets_.secrets(),
                                   .log = log_},
                                  std::move(*ports));
@@ -261,6 +264,7 @@ Daemon::~Daemon() {
   metrics_.reset();
   reloader_.reset();
   shards_.reset();
+  setup_seats_.reset();
   aggregators_.reset();
   interfaces_.reset();
   splicing_.reset();

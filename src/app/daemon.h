@@ -19,6 +19,7 @@
 #include "app/kernel_splicing.h"
 #include "app/log.h"
 #include "app/reloader.h"
+#include "app/setup_seats.h"
 #include "app/shard_group.h"
 #include "app/shutdown.h"
 #include "app/signals.h"
@@ -78,6 +79,7 @@ class Daemon {
   std::unique_ptr<SwitchLogs> logs_;
   std::unique_ptr<KernelSplicing> splicing_;
   std::unique_ptr<SteeredInterfaces> interfaces_;
+  std::unique_ptr<SetupSeats> setup_seats_;
   std::unique_ptr<Aggregators> aggregators_;
   std::unique_ptr<ShardGroup> shards_;
   std::unique_ptr<Reloader> reloader_;

@@ -96,7 +96,9 @@ Result<std::unique_ptr<ShardGroup>> ShardGroup::open(const Options& options, Por
       return std::unexpected(following.error());
     }
     if (options.seat != nullptr) group->use_seat(*member, *options.seat);
-    if (options.setup_seat != nullptr) member->shard->stack().use_setup_seat(*options.setup_seat);
+    if (options.setup_seats != nullptr) {
+      member->shard->stack().use_setup_seat(options.setup_seats->of(member->index));
+    }
     group->members_.push_back(std::move(member));
   }
   return group;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/log.h"
+#include "app/setup_seats.h"
 #include "base/result.h"
 #include "control/config/config.h"
 #include "nic/splice/kernel_seat.h"
@@ -41,9 +42,9 @@ class ShardGroup {
   struct Options {
     const control::Config& config;
     std::vector<port::NetlinkRouter::Interface> interfaces;
-    nic::SteeringOptions steering;    // how packets are spread over the shards
-    nic::KernelSeat* seat = nullptr;  // for splices, outlives the group; nullptr: they stay here
-    nic::SetupSeat* setup_seat = nullptr;  // before the shards' own, outlives the group
+    nic::SteeringOptions steering;      // how packets are spread over the shards
+    nic::KernelSeat* seat = nullptr;    // for splices, outlives the group; nullptr: they stay here
+    SetupSeats* setup_seats = nullptr;  // before the shards' own, outlives the group
     fl_setup_secrets setup_secrets;
     Log& log;  // outlives the group
   };

@@ -141,7 +141,7 @@ Result<void> SteeredInterfaces::set_local_ports(nic::LocalPorts ports) {
   return {};
 }
 
-void SteeredInterfaces::listen(const nic::ListenMessage& message) {
+void SteeredInterfaces::set_setup(const nic::ListenMessage& message) {
   const fl_setup_listener* listener = message.listener ? &*message.listener : nullptr;
   for (Interface& interface : interfaces_) {
     static_cast<void>(interface.steering->set_setup(message.endpoint, listener));

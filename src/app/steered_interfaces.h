@@ -17,7 +17,7 @@
 #include "base/time.h"
 #include "control/config/config.h"
 #include "control/socket/protocol.h"
-#include "nic/channel/nic_link.h"
+#include "nic/channel/channel.h"
 #include "nic/steering/steering.h"
 #include "port/netlink_router.h"
 #include "port/port.h"
@@ -29,7 +29,7 @@ namespace fairlead::app {
 bool opens_connections(const control::Config& config);
 nic::LocalPorts local_ports_of(const control::Config& config);
 
-class SteeredInterfaces final : public nic::SetupSeat {
+class SteeredInterfaces {
  public:
   /// Attaches to every interface of `config`, behind `splicing`, which outlives this. ENODEV,
   /// EADDRINUSE, EPERM, EOPNOTSUPP, each with a message that names the interface; then none is
@@ -51,8 +51,9 @@ class SteeredInterfaces final : public nic::SetupSeat {
   /// From here on packets for these ports of this machine are ours.
   Result<void> set_local_ports(nic::LocalPorts ports);
 
-  /// From any thread. Where there is no room for it the host does the handshakes.
-  void listen(const nic::ListenMessage& message) override;
+  /// Handshakes with this endpoint are done by the kernel's programs, or no longer. From any
+  /// thread. Where there is no room for it the host does them.
+  void set_setup(const nic::ListenMessage& message);
   /// Before the first listen(), and at each rotation.
   Result<void> set_setup_secrets(const fl_setup_secrets& secrets);
 

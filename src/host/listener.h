@@ -47,6 +47,7 @@ class Listener : public ListHook<EventTag> {
   IntrusiveList<Connection, EventTag> queue_;  // nobody observes them yet: the hook is free
   size_t pending_ = 0;                         // in queue_
   size_t handshakes_ = 0;                      // in SYN-RECEIVED
+  bool setup_paused_ = false;                  // SYNs are not left to the NIC stack elsewhere
 };
 
 }  // namespace fairlead::host

@@ -402,6 +402,7 @@ Connection* Stack::create(const FourTuple& tuple, const SocketOptions& options) 
     return nullptr;
   }
   index_.insert(*connection);
+  if (connections_.live() == connections_.capacity()) pause_setups();
   return connection;
 }
 
@@ -479,6 +480,7 @@ void Stack::on_accepted(Connection& c) {
   Listener& listener = *c.listener_;
   ++resources_.counters.connections_accepted;
   ++listener.pending_;
+  if (listener.full()) pause_setup(listener);
   listener.queue_.push_back(c);
   if (!IntrusiveList<Listener, EventTag>::is_linked(listener)) listener_events_.push_back(listener);
 }

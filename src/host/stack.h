@@ -147,6 +147,11 @@ class Stack {
   }
   /// SYNs may be answered there; it outlives the stack. Before listen().
   void use_setup_seat(nic::SetupSeat& seat) { setup_seat_ = &seat; }
+  /// For so long at least SYNs are not left to the NIC stack elsewhere when a listener's queue, or
+  /// the table of connections, has been full: it would prove handshakes that come to nothing. Then
+  /// until the queue is half empty and a sixteenth of the table is free. So there are at most two
+  /// messages a listener and second, whatever comes.
+  static constexpr Duration kSetupPause = seconds(1);
   /// Connections that the NIC stack closes.
   const nic::Teardown& teardown() const { return teardown_; }
 
@@ -259,6 +264,10 @@ class Stack {
   // stack_offload.cc
   void register_setup(const Listener& listener);
   void unregister_setup(const Listener& listener);
+  void pause_setup(Listener& listener);
+  void pause_setups();
+  bool has_room(const Listener& listener) const;
+  void resume_setups();
   /// after_another: TIME-WAIT has just given way to it.
   bool may_answer_by_cookie(const Listener& listener, const Segment& segment,
                             bool after_another) const;
@@ -312,6 +321,7 @@ class Stack {
 
   nic::NicLink* nic_ = nullptr;
   nic::SetupSeat* setup_seat_ = nullptr;
+  Time look_for_room_at_ = Time::max();  // some listener's SYNs are not left to it meanwhile
   nic::SetupOffload setup_;
   nic::Teardown teardown_;
   nic::SpliceTable splices_;

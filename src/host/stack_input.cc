@@ -46,6 +46,7 @@ void Stack::on_timer(Time now) {
   say_farewell(splices_.take_idle_resets());
   expire_splicings();
   if (writers_wait_ && has_buffers() && now_ >= writers_wake_at_) wake_writers();
+  if (now_ >= look_for_room_at_) resume_setups();
   if (now_ >= path_retry_at_) {
     path_retry_at_ = Time::max();
     while (Connection* c = no_path_.pop_front()) output_.push_back(*c);
@@ -67,6 +68,7 @@ std::optional<Time> Stack::next_deadline() const {
   consider(splicing_timers_.next_deadline());
   if (path_retry_at_ != Time::max()) consider(path_retry_at_);
   if (writers_wait_ && has_buffers()) consider(writers_wake_at_);
+  if (look_for_room_at_ != Time::max()) consider(look_for_room_at_);
   return earliest;
 }
 

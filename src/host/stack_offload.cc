@@ -31,7 +31,7 @@ void Stack::register_setup(const Listener& listener) {
       .window_scale = window_shift_for(socket),
       .flags = static_cast<uint8_t>(socket.ecn ? FL_SETUP_ECN : 0),
       .reserved = 0};
-  if (setup_seat_ != nullptr) {
+  if (setup_seat_ != nullptr && !listener.setup_paused_) {
     setup_seat_->listen({.endpoint = listener.endpoint_, .listener = entry});
   }
   // As many as there may be listeners.
@@ -43,6 +43,37 @@ void Stack::unregister_setup(const Listener& listener) {
     setup_seat_->listen({.endpoint = listener.endpoint_, .listener = {}});
   }
   setup_.remove_listener(listener.endpoint_);
+}
+
+void Stack::pause_setup(Listener& listener) {
+  if (setup_seat_ == nullptr || !listener.options_.setup_offload || listener.setup_paused_) return;
+  listener.setup_paused_ = true;
+  ++resources_.counters.setup_pauses;
+  setup_seat_->listen({.endpoint = listener.endpoint_, .listener = {}});
+  look_for_room_at_ = std::min(look_for_room_at_, now_ + kSetupPause);
+}
+
+void Stack::pause_setups() {
+  for (const auto& listener : listeners_) pause_setup(*listener);
+}
+
+bool Stack::has_room(const Listener& listener) const {
+  const size_t slots = connections_.capacity();
+  return listener.pending_ <= listener.options_.backlog / 2 &&
+         connections_.live() < slots - slots / 16;
+}
+
+void Stack::resume_setups() {
+  look_for_room_at_ = Time::max();
+  for (const auto& listener : listeners_) {
+    if (!listener->setup_paused_) continue;
+    listener->setup_paused_ = !has_room(*listener);
+    if (listener->setup_paused_) {
+      look_for_room_at_ = now_ + kSetupPause;
+    } else {
+      register_setup(*listener);
+    }
+  }
 }
 
 // Where there would be no room for the connection, its SYN is dropped as ever.

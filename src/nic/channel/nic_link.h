@@ -9,7 +9,8 @@ namespace fairlead::nic {
 /// those answers comes up to the host, which has the same secrets.
 class SetupSeat {
  public:
-  /// Handshakes with this endpoint are its own, or no longer. Called by every shard's stack.
+  /// Handshakes with this endpoint are its own, or no longer: without a listener there, or while it
+  /// is full.
   virtual void listen(const ListenMessage& message) = 0;
 
  protected:
