@@ -15,11 +15,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "nic/bpf/packet.h"
+#include "nic/bpf/segment_answer.h"
 #include "nic/setup/setup_rule.h"
 
 /* As fl_matches_listener() finds it; NULL: its handshakes are not done here. */
-static __always_inline struct fl_setup_listener *find_setup(const struct fl_setup_packet *packet,
+static __always_inline struct fl_setup_listener *find_setup(const struct fl_segment *packet,
 							    const struct fl_setup_tuple *tuple)
 {
 	struct fl_listener key = {.address = tuple->destination,
@@ -41,21 +41,21 @@ static __always_inline struct fl_setup_listener *find_setup(const struct fl_setu
 /* The listener whose handshakes are done here that the packet is a SYN to, and the SYN; `size`: of
  * the packet from its IP header on. */
 static __always_inline struct fl_setup_listener *
-read_syn(struct fl_source *from, __u16 ether_type, __u32 size, struct fl_setup_packet *packet,
+read_syn(struct fl_source *from, __u16 ether_type, __u32 size, struct fl_segment *packet,
 	 struct fl_setup_tuple *tuple)
 {
 	struct fl_setup_listener *listener;
 
-	if (fl_setup_read(from, ether_type, size, packet) || !fl_is_syn(packet->tcp[13]))
+	if (fl_segment_read(from, ether_type, size, packet) || !fl_is_syn(packet->tcp[13]))
 		return NULL;
 	fl_setup_read_tuple(packet, tuple);
 	listener = find_setup(packet, tuple);
-	return listener && !fl_setup_read_options(from, packet) ? listener : NULL;
+	return listener && !fl_segment_read_options(from, packet) ? listener : NULL;
 }
 
 static __always_inline enum fl_setup_verdict answer(struct fl_source *from, __u16 ether_type,
-						    __u32 size, enum fl_setup_checksum checksum,
-						    struct fl_setup_packet *packet)
+						    __u32 size, enum fl_checksum checksum,
+						    struct fl_segment *packet)
 {
 	struct fl_setup_tuple tuple;
 	struct fl_setup_listener *listener = read_syn(from, ether_type, size, packet, &tuple);
@@ -69,56 +69,12 @@ static __always_inline enum fl_setup_verdict answer(struct fl_source *from, __u1
 			       fl_setup_time_of(bpf_ktime_get_ns()), checksum);
 }
 
-/* Of the whole TCP header, as the verifier wants to see it: 20 to 60. */
-static __always_inline __u32 tcp_size_of(const struct fl_setup_packet *packet)
-{
-	__u32 size = packet->tcp_size;
-
-	fl_forget(size);
-	return size < FL_TCP_HEADER || size > FL_TCP_HEADER + FL_MAX_OPTIONS ? FL_TCP_HEADER : size;
-}
-
-/* With what has changed, a whole sum that the skb carries (CHECKSUM_COMPLETE) stays right. */
-static __always_inline int write_skb(struct __sk_buff *skb, struct fl_setup_packet *packet)
-{
-	__u8 macs[2 * ETH_ALEN];
-	__u8 swapped[2 * ETH_ALEN];
-
-	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
-		return -1;
-	__builtin_memcpy(swapped, macs + ETH_ALEN, ETH_ALEN);
-	__builtin_memcpy(swapped + ETH_ALEN, macs, ETH_ALEN);
-	return bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), BPF_F_RECOMPUTE_CSUM) ||
-	       bpf_skb_store_bytes(skb, ETH_HLEN, packet->ip,
-				   packet->ip_size == FL_IPV6_HEADER ? FL_IPV6_HEADER : FL_IPV4_HEADER,
-				   BPF_F_RECOMPUTE_CSUM) ||
-	       bpf_skb_store_bytes(skb, ETH_HLEN + packet->ip_size, packet->tcp, tcp_size_of(packet),
-				   BPF_F_RECOMPUTE_CSUM);
-}
-
-static __always_inline int write_xdp(struct xdp_md *xdp, struct fl_setup_packet *packet)
-{
-	__u8 macs[2 * ETH_ALEN];
-	__u8 swapped[2 * ETH_ALEN];
-
-	if (bpf_xdp_load_bytes(xdp, 0, macs, sizeof(macs)))
-		return -1;
-	__builtin_memcpy(swapped, macs + ETH_ALEN, ETH_ALEN);
-	__builtin_memcpy(swapped + ETH_ALEN, macs, ETH_ALEN);
-	return bpf_xdp_store_bytes(xdp, 0, swapped, sizeof(swapped)) ||
-	       bpf_xdp_store_bytes(xdp, ETH_HLEN, packet->ip,
-				   packet->ip_size == FL_IPV6_HEADER ? FL_IPV6_HEADER
-								     : FL_IPV4_HEADER) ||
-	       bpf_xdp_store_bytes(xdp, ETH_HLEN + packet->ip_size, packet->tcp,
-				   tcp_size_of(packet));
-}
-
 /* What answer_skb() would return FL_SETUP_ANSWERED for, or drops for its checksums. */
 static __noinline int will_answer(struct __sk_buff *skb)
 {
 	struct fl_source from = {.skb = skb, .ip = ETH_HLEN};
 	struct fl_tcp_options options = {};
-	struct fl_setup_packet packet;
+	struct fl_segment packet;
 	struct fl_setup_tuple tuple;
 
 	if (!read_syn(&from, bpf_ntohs(skb->protocol), skb->len - ETH_HLEN, &packet, &tuple))
@@ -131,7 +87,7 @@ static __noinline int will_answer(struct __sk_buff *skb)
 static __noinline int answer_skb(struct __sk_buff *skb)
 {
 	struct fl_source from = {.skb = skb, .ip = ETH_HLEN};
-	struct fl_setup_packet packet;
+	struct fl_segment packet;
 	enum fl_setup_verdict verdict = answer(&from, bpf_ntohs(skb->protocol), skb->len - ETH_HLEN,
 					       FL_CHECKSUM_MAYBE_PARTIAL, &packet);
 
@@ -150,7 +106,7 @@ int fl_setup_xdp(struct xdp_md *xdp)
 	struct fl_source from = {.xdp = xdp, .ip = ETH_HLEN};
 	__u8 *data = (__u8 *)(long)xdp->data;
 	__u8 *end = (__u8 *)(long)xdp->data_end;
-	struct fl_setup_packet packet;
+	struct fl_segment packet;
 
 	if (data + ETH_HLEN > end ||
 	    answer(&from, bpf_ntohs(fl_get16(data + 12)), (__u32)(end - data) - ETH_HLEN,

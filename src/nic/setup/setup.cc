@@ -44,7 +44,7 @@ fl_setup_time time_of(Time now) {
 }
 
 /// The frame that the packet came in, the other way.
-void write_answer(const fl_setup_packet& packet, const port::RxPacket& from, port::TxPacket& out) {
+void write_answer(const fl_segment& packet, const port::RxPacket& from, port::TxPacket& out) {
   uint8_t* const start = out.header.data();
   const size_t l4 = kEthernet + packet.ip_size;
   static_assert(kEthernet + FL_IPV6_HEADER + FL_TCP_HEADER + FL_MAX_OPTIONS <=
@@ -146,8 +146,8 @@ SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
                                  port::TxPacket& answer) const {
   if (packet.frame.size() < kEthernet) return {};
   ByteSpan ip = packet.frame.subspan(kEthernet);
-  fl_setup_packet headers;
-  if (fl_setup_read(&ip, fl_be16(packet.frame.data() + 12), static_cast<uint32_t>(ip.size()),
+  fl_segment headers;
+  if (fl_segment_read(&ip, fl_be16(packet.frame.data() + 12), static_cast<uint32_t>(ip.size()),
                     &headers) != 0) {
     return {};
   }
@@ -158,7 +158,7 @@ SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
   const FourTuple tuple{.local = endpoint_of(plain.destination, plain.destination_port),
                         .remote = endpoint_of(plain.source, plain.source_port)};
   const fl_setup_listener* const listener = find_listener(tuple.local);
-  if (listener == nullptr || fl_setup_read_options(&ip, &headers) != 0) return {};
+  if (listener == nullptr || fl_segment_read_options(&ip, &headers) != 0) return {};
   if (is_syn) {
     const bool unknown = packet.checksum == port::ChecksumState::kUnknown;
     const fl_setup_verdict verdict =

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The headers of a packet, as far as connection setup has to do with it: read into a copy of fixed
- * size, and the TCP options found in it. Plain C, no libc.
- *
- *     ip    20 (IPv4) or 40 bytes
- *     tcp   header and options, 20 to 60 bytes; zeroes behind them, so that sums and options need
- *           no bound but the array's
- *
- * The including file defines fl_load() (packet_parser.h): offset counts from the IP header.
+ * A segment's addresses and TCP options, as far as connection setup has to do with them. Plain C, no
+ * libc.
  */
 #pragma once
 
-#include "nic/steering/packet_bytes.h"
-#include "nic/steering/packet_parser.h"
+#include "nic/steering/segment_copy.h"
 
 #define FL_OPTION_MSS 2
 #define FL_OPTION_WINDOW_SCALE 3
@@ -23,16 +16,6 @@
 
 /* RFC 7323 section 2.3: a larger shift is read as this. */
 #define FL_MAX_WINDOW_SCALE 14
-
-struct fl_setup_packet {
-	__u8 ip[FL_IPV6_HEADER] __attribute__((aligned(8)));
-	/* Room for an option that begins at any offset below 64. */
-	__u8 tcp[80] __attribute__((aligned(8)));
-	__u16 ether_type;
-	__u32 ip_size;
-	__u32 tcp_size; /* header and options */
-	__u32 payload;  /* bytes behind them */
-};
 
 /* fl_setup_syn.flags */
 #define FL_SYN_MSS 0x01
@@ -51,49 +34,7 @@ struct fl_tcp_options {
 	__u32 flags;
 };
 
-/* The fixed headers of a plain packet (fl_is_plain()) of `size` bytes, padding included. Nonzero: it
- * is none, or its lengths contradict each other. Its options are for fl_setup_read_options(). */
-FL_INLINE int fl_setup_read(void *packet, __u16 ether_type, __u32 size,
-			    struct fl_setup_packet *out)
-{
-	__u32 length;
-
-	__builtin_memset(out, 0, sizeof(*out));
-	out->ether_type = ether_type;
-	if (ether_type == FL_ETH_P_IPV6) {
-		if (fl_load(packet, 0, out->ip, FL_IPV6_HEADER) || !fl_is_plain(out->ip, ether_type) ||
-		    fl_load(packet, FL_IPV6_HEADER, out->tcp, FL_TCP_HEADER))
-			return -1;
-		out->ip_size = FL_IPV6_HEADER;
-		length = FL_IPV6_HEADER + fl_be16(out->ip + 4);
-	} else {
-		if (ether_type != FL_ETH_P_IP || fl_load(packet, 0, out->ip, FL_IPV4_HEADER) ||
-		    !fl_is_plain(out->ip, ether_type) ||
-		    fl_load(packet, FL_IPV4_HEADER, out->tcp, FL_TCP_HEADER))
-			return -1;
-		out->ip_size = FL_IPV4_HEADER;
-		length = fl_be16(out->ip + 2);
-	}
-	out->tcp_size = (out->tcp[12] >> 4) * 4u;
-	if (out->tcp_size < FL_TCP_HEADER || out->ip_size + out->tcp_size > length || length > size)
-		return -1;
-	out->payload = length - out->ip_size - out->tcp_size;
-	return 0;
-}
-
-FL_INLINE int fl_setup_read_options(void *packet, struct fl_setup_packet *out)
-{
-	__u32 size = out->tcp_size - FL_TCP_HEADER;
-
-	if (size == 0)
-		return 0;
-	fl_forget(size);
-	if (size < 1 || size > FL_MAX_OPTIONS)
-		return -1;
-	return fl_load(packet, out->ip_size + FL_TCP_HEADER, out->tcp + FL_TCP_HEADER, size);
-}
-
-FL_INLINE void fl_setup_read_tuple(const struct fl_setup_packet *packet,
+FL_INLINE void fl_setup_read_tuple(const struct fl_segment *packet,
 				   struct fl_setup_tuple *tuple)
 {
 	if (packet->ether_type == FL_ETH_P_IPV6) {
@@ -143,7 +84,7 @@ FL_INLINE void fl_parse_option(const __u8 *option, __u32 length, struct fl_tcp_o
  *
  * `at` is masked for the verifier, which it tells its bound, and changes nothing.
  */
-FL_VERIFIED_ALONE int fl_parse_options(const struct fl_setup_packet *packet,
+FL_VERIFIED_ALONE int fl_parse_options(const struct fl_segment *packet,
 				       struct fl_tcp_options *out)
 {
 	__u32 at = FL_TCP_HEADER;

@@ -32,71 +32,9 @@
 
 #define FL_SETUP_NOPS 0x01010101u
 
-/* RFC 1700 */
-#define FL_HOP_LIMIT 64
-
-/* What is known of a SYN's checksums. */
-enum fl_setup_checksum {
-	FL_CHECKSUM_TO_VERIFY,
-	FL_CHECKSUM_TRUSTED,       /* verified already, or never to be */
-	FL_CHECKSUM_MAYBE_PARTIAL, /* to verify, unless TCP's holds the pseudo header's sum: completed
-				    * behind us, in the answer as well */
-};
-
-/* Of 16-bit words as they stand in memory, not folded. */
-FL_INLINE __u64 fl_setup_sum(const __u8 *bytes, __u32 size)
-{
-	__u64 sum = 0;
-	__u32 at;
-
-#pragma clang loop unroll(full)
-	for (at = 0; at < size; at += 4)
-		sum += fl_get32(bytes + at);
-	return sum;
-}
-
-/* The same before and after: addresses change places, the length stays. */
-FL_INLINE __u64 fl_setup_pseudo_sum(const struct fl_setup_packet *packet)
-{
-	__u64 sum = fl_swap16((__u16)FL_PROTOCOL_TCP);
-
-	sum += fl_swap16((__u16)(packet->tcp_size + packet->payload));
-	if (packet->ether_type == FL_ETH_P_IPV6)
-		return sum + fl_setup_sum(packet->ip + 8, 32);
-	return sum + fl_setup_sum(packet->ip + 12, 8);
-}
-
-/* Of a segment without payload. */
-FL_INLINE int fl_setup_sum_is_right(const struct fl_setup_packet *packet)
-{
-	return fl_fold16(fl_setup_pseudo_sum(packet) +
-			 fl_setup_sum(packet->tcp, FL_TCP_HEADER + FL_MAX_OPTIONS)) == 0xffff;
-}
-
-FL_INLINE int fl_setup_sum_is_partial(const struct fl_setup_packet *packet)
-{
-	return fl_get16(packet->tcp + 16) == fl_fold16(fl_setup_pseudo_sum(packet));
-}
-
-/* Nonzero: a checksum is wrong. `partial`: the TCP header has the pseudo header's sum instead. */
-FL_INLINE int fl_setup_verify(const struct fl_setup_packet *packet, enum fl_setup_checksum checksum,
-			      int *partial)
-{
-	*partial = 0;
-	if (checksum == FL_CHECKSUM_TRUSTED)
-		return 0;
-	if (packet->ether_type == FL_ETH_P_IP &&
-	    fl_fold16(fl_setup_sum(packet->ip, FL_IPV4_HEADER)) != 0xffff)
-		return -1;
-	if (fl_setup_sum_is_right(packet))
-		return 0;
-	*partial = checksum == FL_CHECKSUM_MAYBE_PARTIAL && fl_setup_sum_is_partial(packet);
-	return *partial ? 0 : -1;
-}
-
 /* An address that nobody has, IPv4-mapped in IPv6, or a packet from where it goes to (the LAND
  * attack). The host drops and counts it. */
-FL_INLINE int fl_setup_bad_addresses(const struct fl_setup_packet *packet,
+FL_INLINE int fl_setup_bad_addresses(const struct fl_segment *packet,
 				     const struct fl_setup_tuple *tuple)
 {
 	const __u64 *source = tuple->source.words;
@@ -113,13 +51,13 @@ FL_INLINE int fl_setup_bad_addresses(const struct fl_setup_packet *packet,
 }
 
 /* Nonzero: an answer to a segment that is acknowledged, data or none. */
-FL_INLINE int fl_setup_is_ack(const struct fl_setup_packet *packet)
+FL_INLINE int fl_setup_is_ack(const struct fl_segment *packet)
 {
 	return (packet->tcp[13] & (FL_TCP_ACK | FL_TCP_SYN | FL_TCP_RST)) == FL_TCP_ACK;
 }
 
 /* Whether we answer this SYN; FL_SETUP_ANSWERED: we do. */
-FL_INLINE enum fl_setup_verdict fl_setup_judge_syn(const struct fl_setup_packet *packet,
+FL_INLINE enum fl_setup_verdict fl_setup_judge_syn(const struct fl_segment *packet,
 						   const struct fl_setup_tuple *tuple,
 						   const struct fl_tcp_options *options)
 {
@@ -141,7 +79,7 @@ FL_INLINE enum fl_setup_verdict fl_setup_judge_syn(const struct fl_setup_packet 
 }
 
 /* What comes of the client's offer. */
-FL_INLINE void fl_setup_agree(const struct fl_setup_packet *packet, const struct fl_tcp_options *syn,
+FL_INLINE void fl_setup_agree(const struct fl_segment *packet, const struct fl_tcp_options *syn,
 			      const struct fl_setup_listener *listener,
 			      struct fl_setup_options *agreed)
 {
@@ -158,27 +96,6 @@ FL_INLINE void fl_setup_agree(const struct fl_setup_packet *packet, const struct
 		agreed->mss = (__u16)syn->mss;
 }
 
-FL_INLINE void fl_setup_answer_ip(struct fl_setup_packet *packet, const struct fl_setup_tuple *tuple)
-{
-	__u8 *ip = packet->ip;
-
-	if (packet->ether_type == FL_ETH_P_IPV6) {
-		fl_put32(ip, fl_swap32(0x60000000u));
-		ip[7] = FL_HOP_LIMIT;
-		__builtin_memcpy(ip + 8, &tuple->destination, 16);
-		__builtin_memcpy(ip + 24, &tuple->source, 16);
-		return;
-	}
-	ip[1] = 0;
-	/* ID 0 with DF: an atomic datagram (RFC 6864 section 4.1). */
-	fl_put32(ip + 4, fl_swap32(0x00004000u));
-	ip[8] = FL_HOP_LIMIT;
-	__builtin_memcpy(ip + 12, (const __u8 *)&tuple->destination + 12, 4);
-	__builtin_memcpy(ip + 16, (const __u8 *)&tuple->source + 12, 4);
-	fl_put16(ip + 10, 0);
-	fl_put16(ip + 10, (__u16)~fl_fold16(fl_setup_sum(ip, FL_IPV4_HEADER)));
-}
-
 /* Numbers in host order. */
 struct fl_setup_syn_ack {
 	__u32 isn;
@@ -188,7 +105,7 @@ struct fl_setup_syn_ack {
 	struct fl_setup_options agreed;
 };
 
-FL_INLINE void fl_setup_answer_tcp(struct fl_setup_packet *packet, const struct fl_setup_tuple *tuple,
+FL_INLINE void fl_setup_answer_tcp(struct fl_segment *packet, const struct fl_setup_tuple *tuple,
 				   const struct fl_setup_listener *listener,
 				   const struct fl_setup_syn_ack *answer)
 {
@@ -220,22 +137,22 @@ FL_INLINE void fl_setup_answer_tcp(struct fl_setup_packet *packet, const struct 
  * as it was; the link's addresses are for the caller to exchange. Any other verdict: it is untouched.
  */
 FL_INLINE enum fl_setup_verdict
-fl_setup_answer(struct fl_setup_packet *packet, const struct fl_setup_tuple *tuple,
+fl_setup_answer(struct fl_segment *packet, const struct fl_setup_tuple *tuple,
 		const struct fl_setup_listener *listener, const struct fl_setup_secrets *secrets,
-		struct fl_setup_time now, enum fl_setup_checksum checksum)
+		struct fl_setup_time now, enum fl_checksum checksum)
 {
 	struct fl_tcp_options syn = {};
 	struct fl_cookie_claim claim;
 	struct fl_setup_syn_ack answer;
 	enum fl_setup_verdict verdict;
-	__u64 sum = fl_setup_pseudo_sum(packet);
+	__u64 sum = fl_segment_pseudo_sum(packet);
 	int partial;
 
 	fl_parse_options(packet, &syn);
 	verdict = fl_setup_judge_syn(packet, tuple, &syn);
 	if (verdict != FL_SETUP_ANSWERED)
 		return verdict;
-	if (fl_setup_verify(packet, checksum, &partial))
+	if (fl_segment_verify(packet, checksum, &partial))
 		return FL_SETUP_UP_MALFORMED;
 	fl_setup_agree(packet, &syn, listener, &answer.agreed);
 	claim.client_isn = fl_swap32(fl_get32(packet->tcp + 4));
@@ -249,12 +166,9 @@ fl_setup_answer(struct fl_setup_packet *packet, const struct fl_setup_tuple *tup
 	answer.ts_value = claim.timestamp;
 	answer.ts_echo = syn.ts_value;
 
-	fl_setup_answer_ip(packet, tuple);
+	fl_segment_turn_ip(packet);
 	fl_setup_answer_tcp(packet, tuple, listener, &answer);
-	if (!partial)
-		sum = (__u16)~fl_fold16(sum + fl_setup_sum(packet->tcp,
-							   FL_TCP_HEADER + FL_MAX_OPTIONS));
-	fl_put16(packet->tcp + 16, fl_fold16(sum));
+	fl_segment_set_sum(packet, sum, partial);
 	return verdict;
 }
 
@@ -273,7 +187,7 @@ struct fl_setup_confirmation {
  * answers a SYN-ACK of ours. Its checksum is the host's to verify.
  */
 FL_INLINE enum fl_setup_verdict
-fl_setup_confirm(const struct fl_setup_packet *packet, const struct fl_setup_tuple *tuple,
+fl_setup_confirm(const struct fl_segment *packet, const struct fl_setup_tuple *tuple,
 		 const struct fl_setup_listener *listener, const struct fl_setup_secrets *secrets,
 		 struct fl_setup_time now, struct fl_setup_confirmation *out)
 {
