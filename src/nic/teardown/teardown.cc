@@ -157,6 +157,8 @@ void Teardown::remove(Flow& flow) {
     rest_.erase(flow);
     --resting_;
   }
+  if (IntrusiveList<Flow, GivenTag>::is_linked(flow)) given_.erase(flow);
+  if (flow.entry != nullptr) TeardownTable::release(*flow.entry);
   disarm(flow);
   flow.held.release(held_pool_);
   index_.erase(flow);
@@ -191,10 +193,18 @@ void Teardown::enter_time_wait(Flow& flow, Time now) {
   ++counters_.time_wait_entered;
   report(flow, TeardownEnd::kClosed, now);
   disarm(flow);
+  if (IntrusiveList<Flow, GivenTag>::is_linked(flow)) given_.erase(flow);
   state_of(flow).state = TeardownState::kTimeWait;
   flow.rests_until = now + options_.time_wait;
   rest_.push_back(flow);
   ++resting_;
+}
+
+// RFC 9293 §3.10.7.4, eighth: restart the 2 MSL.
+void Teardown::rest_again(Flow& flow, Time now) {
+  flow.rests_until = now + options_.time_wait;
+  rest_.erase(flow);
+  rest_.push_back(flow);
 }
 
 // ---- timers ----
@@ -221,6 +231,7 @@ void Teardown::disarm(Flow& flow) {
 }
 
 void Teardown::on_timer(Time now) {
+  look_at_given(now);
   if (active() == 0) {
     wheel_.skip(0, now);
   } else {
@@ -234,10 +245,15 @@ void Teardown::on_timer(Time now) {
       on_flow_timer(*by_id_[id], now);
     });
   }
-  while (!rest_.empty() && rest_.front().rests_until <= now) remove(rest_.front());
+  while (!rest_.empty() && rest_.front().rests_until <= now) {
+    Flow& flow = rest_.front();
+    catch_up(flow, now);  // may have made it rest again
+    if (flow.rests_until <= now) remove(flow);
+  }
 }
 
 void Teardown::on_flow_timer(Flow& flow, Time now) {
+  if (catch_up(flow, now) != Since::kSame) return;
   FlowState& state = state_of(flow);
   switch (state.state) {
     case TeardownState::kFinWait1:
@@ -271,7 +287,7 @@ std::optional<Time> Teardown::next_deadline() const {
 
 bool Teardown::give_way(const FourTuple& tuple, Time now) {
   Flow* flow = index_.find(tuple);
-  if (flow == nullptr) return true;
+  if (flow == nullptr || catch_up(*flow, now) == Since::kGone) return true;
   const FlowState& state = state_of(*flow);
   const Time since = flow->rests_until - options_.time_wait;
   if (state.state != TeardownState::kTimeWait || !state.has(FlowState::kTimestamps) ||
@@ -285,7 +301,7 @@ bool Teardown::give_way(const FourTuple& tuple, Time now) {
 
 bool Teardown::yield_to(const FourTuple& tuple, SeqNum ack, uint32_t ts_value, Time now) {
   Flow* flow = index_.find(tuple);
-  if (flow == nullptr) return true;
+  if (flow == nullptr || catch_up(*flow, now) == Since::kGone) return true;
   const FlowState& state = state_of(*flow);
   if (!ack.before(state.una()) && !ack.after(state.end())) return false;
   if (state.state == TeardownState::kTimeWait) {

@@ -1,5 +1,6 @@
 // Teardown: closes connections for the host, which hands one over with its last data and forgets it
-// (AccelTCP, NSDI '20, §4.2). Seat `user`; what a kernel's program cannot do comes up to it.
+// (AccelTCP, NSDI '20, §4.2). All of it at seat `user`; at the kernel's seats its programs decide
+// what is ordinary (use_kernel(), teardown_rule.h), and what they cannot comes up.
 //
 //   host ──take(Handover)──▶ flow: data + FIN sent, kept until acknowledged ──▶ report ──▶ gone
 //                              ▲                                                  TIME-WAIT ──▶
@@ -29,6 +30,7 @@
 //   teardown.cc         taking over, timers, ends
 //   teardown_input.cc   "segment arrives" (RFC 9293 §3.10.7.4)
 //   teardown_output.cc  building packets
+//   teardown_kernel.cc  what the kernel's programs decide, and what has come of it
 #pragma once
 
 #include <cstdint>
@@ -44,6 +46,7 @@
 #include "nic/teardown/flow_state.h"
 #include "nic/teardown/held_data.h"
 #include "nic/teardown/teardown_counters.h"
+#include "nic/teardown/teardown_table.h"
 #include "port/packet.h"
 #include "port/packet_builder.h"
 #include "wire/address.h"
@@ -148,6 +151,10 @@ class Teardown {
   Teardown(const Teardown&) = delete;
   Teardown& operator=(const Teardown&) = delete;
 
+  /// From now on the kernel's programs decide for flows that have an entry in its table. Before the
+  /// first take().
+  void use_kernel(const TeardownTable& table) { kernel_ = table; }
+
   /// From now on the connection's packets are ours, and its end is reported.
   std::expected<void, TeardownRefusal> take(const Handover& handover, Time now);
 
@@ -167,7 +174,7 @@ class Teardown {
   bool yield_to(const FourTuple& tuple, SeqNum ack, uint32_t ts_value, Time now);
   /// ICMP: the packet with `seq` was too big for a path of `mtu`. False: not ours, or not in flight
   /// (RFC 5927 §4.1).
-  bool on_too_big(const FourTuple& tuple, SeqNum seq, uint32_t mtu);
+  bool on_too_big(const FourTuple& tuple, SeqNum seq, uint32_t mtu, Time now);
   /// May a new connection of ours use `tuple`? A flow that has been in TIME-WAIT for a second and
   /// has timestamps gives way (as tcp_tw_reuse of Linux).
   bool give_way(const FourTuple& tuple, Time now);
@@ -196,9 +203,16 @@ class Teardown {
   static constexpr uint32_t kMaxWindow = 1u << 30;     // RFC 7323 §2.3
   static constexpr uint32_t kRefusedIntervalMs = 500;  // as Linux
 
+  /// Flows that the kernel's programs decide for, looked at each time on_timer() is called.
+  static constexpr size_t kLooks = 32;
+  /// Beyond the longest that a flow is expected to last: nobody answers for a process that has
+  /// died.
+  static constexpr Duration kGiftMargin = seconds(60);
+
   struct OutputTag {};
   struct RestTag {};
-  struct Flow : ListHook<OutputTag>, ListHook<RestTag> {
+  struct GivenTag {};
+  struct Flow : ListHook<OutputTag>, ListHook<RestTag>, ListHook<GivenTag> {
     FourTuple tuple;
     uint32_t id = 0;
     MacAddress local_mac;
@@ -216,6 +230,10 @@ class Teardown {
     Time taken_at{};
     Time rests_until{};
     HeldData held;
+    fl_teardown_entry* entry = nullptr;  // the kernel's table has it
+    uint64_t word = 0;                   // the entry's, as last seen
+    bool given = false;                  // the programs decide
+    bool no_entry = false;               // there was no room
   };
   static const FourTuple& key_of(const Flow& flow) { return flow.tuple; }
 
@@ -233,9 +251,13 @@ class Teardown {
   void report(const Flow& flow, TeardownEnd end, Time now);
   void end(Flow& flow, TeardownEnd end, Time now);
   void remove(Flow& flow);
+  void rest_again(Flow& flow, Time now);
   void wants_output(Flow& flow);
 
   // teardown_input.cc
+  Verdict on_flow_segment(Flow& flow, const TeardownSegment& segment, Time now);
+  bool shrink(Flow& flow, SeqNum seq, uint32_t mtu);
+  bool on_all_acked(Flow& flow, Time now);
   bool paws_rejects(const FlowState& state, const TeardownSegment& segment) const;
   bool acceptable(const Flow& flow, const TeardownSegment& segment) const;
   void refuse_unacceptable(Flow& flow, const TeardownSegment& segment, Time now);
@@ -249,6 +271,14 @@ class Teardown {
   void ack_now(Flow& flow);
   void answer_sparingly(Flow& flow, Time now);
   void challenge(Flow& flow, Time now);
+
+  // teardown_kernel.cc
+  enum class Since : uint8_t { kSame, kMoved, kGone };  // of a flow's state
+  void give(Flow& flow, Time now);
+  Since take_back(Flow& flow, Time now);
+  Since catch_up(Flow& flow, Time now);
+  Since learn(Flow& flow, const TeardownNews& news, Time now);
+  void look_at_given(Time now);
 
   // teardown_output.cc
   port::TcpPacketSpec header(const Flow& flow, Time now) const;
@@ -268,6 +298,8 @@ class Teardown {
   IntrusiveList<Flow, OutputTag> output_;
   IntrusiveList<Flow, RestTag> rest_;  // in TIME-WAIT, the first to end first
   size_t resting_ = 0;
+  std::optional<TeardownTable> kernel_;
+  IntrusiveList<Flow, GivenTag> given_;  // not in TIME-WAIT, the one looked at last behind
   std::vector<port::TcpPacketSpec> replies_;
   RateLimit challenge_acks_;
   TeardownCounters counters_;

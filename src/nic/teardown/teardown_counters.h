@@ -33,6 +33,10 @@ namespace fairlead::nic {
   X(drop_out_of_window)                                                         \
   X(drop_no_ack_flag)                                                           \
   X(drop_bad_ack)                                                               \
+  X(given_to_kernel)   /* its programs decide what is ordinary */               \
+  X(kernel_table_full) /* and for these they don't */                           \
+  X(acked_in_kernel)   /* our FIN's acknowledgement did not come up */          \
+  X(closed_in_kernel)  /* nor the peer's FIN, which was answered */             \
   X(time_wait_entered)                                                          \
   X(time_wait_recycled)      /* ended early: max_flows reached */               \
   X(time_wait_reused)        /* by a new SYN, theirs or ours, RFC 6191 */       \

@@ -23,10 +23,17 @@ bool newer(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) > 0; }
 }  // namespace
 
 Teardown::Verdict Teardown::on_segment(const TeardownSegment& segment, Time now) {
-  Flow* const found = index_.find(segment.tuple);
-  if (found == nullptr) return {Outcome::kNotOurs};
+  Flow* const flow = index_.find(segment.tuple);
+  if (flow == nullptr) return {Outcome::kNotOurs};
   ++counters_.segments_received;
-  Flow& flow = *found;
+  const uint32_t id = flow->id;
+  if (take_back(*flow, now) == Since::kGone) return {Outcome::kNotOurs};
+  const Verdict verdict = on_flow_segment(*flow, segment, now);
+  if (by_id_[id] != nullptr) give(*by_id_[id], now);
+  return verdict;
+}
+
+Teardown::Verdict Teardown::on_flow_segment(Flow& flow, const TeardownSegment& segment, Time now) {
   FlowState& state = state_of(flow);
   if (state.state == TeardownState::kTimeWait) return on_time_wait(flow, segment, now);
 
@@ -97,7 +104,12 @@ bool Teardown::on_ack(Flow& flow, const TeardownSegment& segment, Time now) {
     on_duplicate_ack(flow);  // RFC 5681 §2
   }
   flow.peer_window = segment.window;
-  if (!state.all_acked()) return true;
+  return !state.all_acked() || on_all_acked(flow, now);
+}
+
+// False: nothing more is to be done with the segment; the flow may be gone.
+bool Teardown::on_all_acked(Flow& flow, Time now) {
+  FlowState& state = state_of(flow);
   switch (state.state) {
     case TeardownState::kFinWait1:
       state.state = TeardownState::kFinWait2;
@@ -189,15 +201,10 @@ Teardown::Verdict Teardown::on_time_wait(Flow& flow, const TeardownSegment& segm
   }
   if (segment.length() > 0) {
     challenge(flow, now);
-  } else if (segment.seq != state.rcv_nxt()) {
-    answer_sparingly(flow, now);
+  } else if (segment.seq != state.rcv_nxt() && segment.seq + 1 != state.rcv_nxt()) {
+    answer_sparingly(flow, now);  // but not an ACK that the peer's FIN has overtaken
   }
-  if (segment.has(kFin) && segment.end() == state.rcv_nxt()) {
-    // RFC 9293 §3.10.7.4, eighth: restart the 2 MSL.
-    flow.rests_until = now + options_.time_wait;
-    rest_.erase(flow);
-    rest_.push_back(flow);
-  }
+  if (segment.has(kFin) && segment.end() == state.rcv_nxt()) rest_again(flow, now);
   return {Outcome::kTaken};
 }
 
@@ -234,19 +241,26 @@ void Teardown::challenge(Flow& flow, Time now) {
   ack_now(flow);
 }
 
-bool Teardown::on_too_big(const FourTuple& tuple, SeqNum seq, uint32_t mtu) {
+bool Teardown::on_too_big(const FourTuple& tuple, SeqNum seq, uint32_t mtu, Time now) {
   Flow* flow = index_.find(tuple);
-  if (flow == nullptr) return false;
-  FlowState& state = state_of(*flow);
-  if (seq.before(state.una()) || !seq.before(flow->next)) return false;
-  const uint32_t least = tuple.remote.address.is_v4() ? wire::kMinPathMtuV4 : wire::kMinPathMtuV6;
+  if (flow == nullptr || take_back(*flow, now) == Since::kGone) return false;
+  const bool in_flight = shrink(*flow, seq, mtu);
+  give(*flow, now);
+  return in_flight;
+}
+
+bool Teardown::shrink(Flow& flow, SeqNum seq, uint32_t mtu) {
+  FlowState& state = state_of(flow);
+  if (seq.before(state.una()) || !seq.before(flow.next)) return false;
+  const IpAddress& remote = flow.tuple.remote.address;
+  const uint32_t least = remote.is_v4() ? wire::kMinPathMtuV4 : wire::kMinPathMtuV6;
   const uint32_t options = state.has(FlowState::kTimestamps) ? kTimestampsSize : 0;
-  const uint32_t mss = std::max(mtu, least) - port::headers_to(tuple.remote.address) - options;
-  if (mss >= flow->mss) return true;
-  flow->mss = static_cast<uint16_t>(mss);
-  flow->next = state.una();  // all again, without blaming congestion
+  const uint32_t mss = std::max(mtu, least) - port::headers_to(remote) - options;
+  if (mss >= flow.mss) return true;
+  flow.mss = static_cast<uint16_t>(mss);
+  flow.next = state.una();  // all again, without blaming congestion
   state.put(FlowState::kRetransmitted, true);
-  wants_output(*flow);
+  wants_output(flow);
   return true;
 }
 

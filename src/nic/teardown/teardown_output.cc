@@ -53,6 +53,7 @@ bool Teardown::emit(Flow& flow, port::PacketBurst& burst, Time now) {
     state.put(FlowState::kAckDue, false);
     ++counters_.segments_sent;
   }
+  if (!flow.given) give(flow, now);
   return false;
 }
 
