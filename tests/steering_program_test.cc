@@ -11,7 +11,9 @@
 #include <optional>
 #include <string>
 
+#include "base/unique_fd.h"
 #include "nic/steering/steering.h"
+#include "nic/teardown/teardown_map.h"
 #include "port/af_packet.h"
 #include "tests/namespaces.h"
 #include "tests/steering_vectors.h"
@@ -31,7 +33,10 @@ class SteeringTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
   Result<std::unique_ptr<Steering>> try_attach(AttachMode mode = AttachMode::kAutomatic) {
-    return Steering::attach("fl-b", {.attach = mode, .runtime_directory = directory_});
+    return Steering::attach("fl-b", {.attach = mode,
+                                     .runtime_directory = directory_,
+                                     .answer_syns = teardown_flows_ >= 0,
+                                     .teardown_flows = teardown_flows_});
   }
   std::unique_ptr<Steering> attach(AttachMode mode = AttachMode::kAutomatic) {
     auto steering = try_attach(mode);
@@ -65,6 +70,7 @@ class SteeringTest : public testing::Test {
 
   std::optional<NamespacePair> namespaces_;
   std::string directory_;
+  int teardown_flows_ = -1;
 };
 
 TEST_F(SteeringTest, KernelGivesEveryVectorTheVerdictOfTheUserSpaceRule) {
@@ -149,6 +155,33 @@ TEST_F(SteeringTest, FilterLeftOnClsactByAKilledFairleadIsReplaced) {
   EXPECT_TRUE(next->replaced_leftover());
   next.reset();
   namespaces_->run_in_b("! tc filter show dev fl-b ingress | grep -q fl_ingress");
+}
+
+TEST_F(SteeringTest, WhatDecidesForConnectionsInTeardownIsReplacedLikewise) {
+  const auto flows = TeardownMap::create({.max_flows = 100});
+  ASSERT_TRUE(flows);
+  teardown_flows_ = (*flows)->fd();
+  crash_attached(AttachMode::kClsact);
+  const auto next = attach(AttachMode::kClsact);
+  ASSERT_NE(next, nullptr);
+  EXPECT_TRUE(next->replaced_leftover());
+  EXPECT_EQ(next->teardown_seat(), "tc");
+  EXPECT_EQ(next->teardown_reason(), "");
+}
+
+TEST_F(SteeringTest, WithoutTheProgramsThatCloseConnectionsItStillSteersAndAnswersSyns) {
+  // What they do with entries of this size no verifier takes.
+  const UniqueFd flows(bpf_map_create(BPF_MAP_TYPE_ARRAY, "small", 4, 8, 1, nullptr));
+  ASSERT_TRUE(flows);
+  teardown_flows_ = flows.get();
+  const auto steering = attach();
+  ASSERT_NE(steering, nullptr);
+  EXPECT_EQ(steering->teardown_seat(), "user");
+  EXPECT_NE(steering->teardown_reason().find("BPF programs"), std::string::npos);
+  EXPECT_EQ(steering->setup_seat(), "tc");
+  EXPECT_EQ(steering->setup_reason(), "");
+  EXPECT_GE(steering->filter_fd(), 0);
+  EXPECT_GE(steering->ingress_fd(), 0);
 }
 
 TEST_F(SteeringTest, MissingInterfaceIsNamedInTheError) {

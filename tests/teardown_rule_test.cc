@@ -30,7 +30,7 @@ using test::Segment;
 using test::TeardownDecision;
 
 constexpr uint64_t kSeed = 77;
-constexpr size_t kBuckets = 8;
+constexpr size_t kBuckets = 16;
 
 /// As the XDP program.
 class Rule final : public test::TeardownProgram {
@@ -273,6 +273,15 @@ TEST_F(BehindTheRule, ATimerFindsOutBeforeItSendsAgain) {
   pass(kRto + milliseconds(2));
   EXPECT_EQ(state(1), "TIME-WAIT");
   EXPECT_EQ(teardown_->counters().retransmission_timeouts, 19u);
+}
+
+TEST_F(BehindTheRule, WhoeverCountsKnowsOfAllAtOnce) {
+  for (uint16_t port = 1; port <= 200; ++port) take(port);
+  size_t answered = 0;
+  for (uint16_t port = 1; port <= 200; ++port) answered += program(fin(port)) == Way::kAnswered;
+  EXPECT_EQ(answered, teardown_->counters().given_to_kernel);
+  teardown_->catch_up(now_);
+  EXPECT_EQ(teardown_->active(), 200 - answered);
 }
 
 TEST_F(BehindTheRule, AFullBucketLeavesTheFlowToTheProcess) {

@@ -87,6 +87,7 @@ Result<void> Daemon::open_shards() {
                                   .steering = splicing_->spreading(),
                                   .seat = splicing_->seat(),
                                   .setup_seats = setup_seats_.get(),
+                                  .teardowns = interfaces_->teardowns(),
                                   .setup_secrets = setup_secrets_.secrets(),
                                   .log = log_},
                                  std::move(*ports));
@@ -224,7 +225,8 @@ bool Daemon::has_connections() const {
   const auto counts = ask_shards(
       shards_->members(),
       [echoes = !config_.echo_servers.empty()](ShardMember& member) {
-        const host::Stack& stack = member.shard->stack();
+        host::Stack& stack = member.shard->stack();
+        stack.catch_up_teardowns(monotonic_now());
         return member.layer7->session_count() + stack.splicing_count() + stack.splices().active() +
                stack.teardown().active() +
                (echoes ? stack.connection_count() : closing_count(stack));

@@ -99,6 +99,10 @@ Result<std::unique_ptr<ShardGroup>> ShardGroup::open(const Options& options, Por
     if (options.setup_seats != nullptr) {
       member->shard->stack().use_setup_seat(options.setup_seats->of(member->index));
     }
+    if (options.teardowns != nullptr) {
+      member->shard->stack().use_kernel_teardown(
+          options.teardowns->table(static_cast<unsigned>(member->index)));
+    }
     group->members_.push_back(std::move(member));
   }
   return group;

@@ -16,6 +16,7 @@
 #include "nic/splice/kernel_seat.h"
 #include "nic/splice/split_tuples.h"
 #include "nic/steering/steering.h"
+#include "nic/teardown/teardown_map.h"
 #include "port/netlink_router.h"
 #include "port/port.h"
 #include "service/echo/echo_server.h"
@@ -45,6 +46,8 @@ class ShardGroup {
     nic::SteeringOptions steering;      // how packets are spread over the shards
     nic::KernelSeat* seat = nullptr;    // for splices, outlives the group; nullptr: they stay here
     SetupSeats* setup_seats = nullptr;  // before the shards' own, outlives the group
+    nic::TeardownMap* teardowns =
+        nullptr;  // the kernel decides for those there; outlives the group
     fl_setup_secrets setup_secrets;
     Log& log;  // outlives the group
   };

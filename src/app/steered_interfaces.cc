@@ -65,9 +65,11 @@ Result<std::unique_ptr<SteeredInterfaces>> SteeredInterfaces::attach(const contr
                                                                      const KernelSplicing& splicing,
                                                                      Time now) {
   std::unique_ptr<SteeredInterfaces> out(new SteeredInterfaces(splicing));
+  out->open_teardowns(config);
   for (const control::InterfaceConfig& interface : config.interfaces) {
-    auto steering =
-        nic::Steering::attach(interface.name, splicing.steering_of(out->interfaces_.size()));
+    nic::SteeringOptions options = splicing.steering_of(out->interfaces_.size());
+    if (options.answer_syns && out->teardowns_) options.teardown_flows = out->teardowns_->fd();
+    auto steering = nic::Steering::attach(interface.name, options);
     if (!steering) return std::unexpected(steering.error());
     out->interfaces_.push_back(
         {.config = interface, .steering = std::move(*steering), .addresses = {}});
@@ -82,6 +84,22 @@ Result<std::unique_ptr<SteeredInterfaces>> SteeredInterfaces::attach(const contr
   out->router_ = std::move(*router);
   if (auto synced = out->process(now); !synced) return std::unexpected(synced.error());
   return out;
+}
+
+void SteeredInterfaces::open_teardowns(const control::Config& config) {
+  bool wanted = false;
+  for (size_t i = 0; i < config.interfaces.size(); ++i) {
+    wanted = wanted || splicing_.steering_of(i).answer_syns;
+  }
+  if (!wanted) return;
+  auto map = nic::TeardownMap::create({.max_flows = config.stack.max_teardowns,
+                                       .shards = splicing_.spreading().shards,
+                                       .hash_seed = splicing_.spreading().hash_seed});
+  if (map) {
+    teardowns_ = std::move(*map);
+  } else {
+    no_teardowns_ = map.error().to_string();
+  }
 }
 
 std::vector<port::NetlinkRouter::Interface> SteeredInterfaces::interfaces() const {
@@ -191,11 +209,14 @@ control::Json SteeredInterfaces::describe() const {
     control::Json counters = control::Json::object();
     interface.steering->counters().for_each(
         [&](std::string_view name, uint64_t value) { counters[std::string(name)] = value; });
-    control::Json row{{"name", interface.config.name},
-                      {"attached", mode_name(interface.steering->attach_mode())},
-                      {"setup_seat", interface.steering->setup_seat()},
-                      {"setup_reason", interface.steering->setup_reason()},
-                      {"counters", std::move(counters)}};
+    control::Json row{
+        {"name", interface.config.name},
+        {"attached", mode_name(interface.steering->attach_mode())},
+        {"setup_seat", interface.steering->setup_seat()},
+        {"setup_reason", interface.steering->setup_reason()},
+        {"teardown_seat", interface.steering->teardown_seat()},
+        {"teardown_reason", teardowns_ ? interface.steering->teardown_reason() : no_teardowns_},
+        {"counters", std::move(counters)}};
     splicing_.describe_interface(i, row);
     out.push_back(std::move(row));
   }

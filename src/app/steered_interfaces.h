@@ -19,6 +19,7 @@
 #include "control/socket/protocol.h"
 #include "nic/channel/channel.h"
 #include "nic/steering/steering.h"
+#include "nic/teardown/teardown_map.h"
 #include "port/netlink_router.h"
 #include "port/port.h"
 
@@ -57,12 +58,15 @@ class SteeredInterfaces {
   /// Before the first listen(), and at each rotation.
   Result<void> set_setup_secrets(const fl_setup_secrets& secrets);
 
+  /// Of connections in teardown, for which the kernel's programs decide. nullptr: none does.
+  nic::TeardownMap* teardowns() const { return teardowns_.get(); }
+
   int poll_fd() const { return router_->poll_fd(); }
   /// Takes in address changes. Call when poll_fd() is readable and at least once a second. An error
   /// has a message; what could be taken in was.
   Result<void> process(Time now);
 
-  /// Per interface: name, how it is attached, where it splices and answers SYNs, counters.
+  /// Per interface: name, how it is attached, where it splices, answers SYNs and FINs, counters.
   control::Json describe() const;
   /// By the kernel's programs.
   uint64_t syns_answered() const;
@@ -79,9 +83,12 @@ class SteeredInterfaces {
   };
 
   explicit SteeredInterfaces(const KernelSplicing& splicing) : splicing_(splicing) {}
+  void open_teardowns(const control::Config& config);
   Result<void> sync_addresses(Interface& interface, uint8_t port_index);
 
   const KernelSplicing& splicing_;
+  std::unique_ptr<nic::TeardownMap> teardowns_;
+  std::string no_teardowns_;  // why there are none
   std::vector<Interface> interfaces_;
   std::unique_ptr<port::NetlinkRouter> router_;
   uint64_t synced_generation_ = 0;

@@ -152,6 +152,11 @@ class Stack {
   /// until the queue is half empty and a sixteenth of the table is free. So there are at most two
   /// messages a listener and second, whatever comes.
   static constexpr Duration kSetupPause = seconds(1);
+  /// Where packets of connections that the NIC stack closes may be decided for before they come
+  /// here. Before the first is.
+  void use_kernel_teardown(const nic::TeardownTable& table) { teardown_.use_kernel(table); }
+  /// Brings teardown() up to date with what was decided there.
+  void catch_up_teardowns(Time now) { teardown_.catch_up(now); }
   /// Connections that the NIC stack closes.
   const nic::Teardown& teardown() const { return teardown_; }
 

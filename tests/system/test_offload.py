@@ -18,6 +18,7 @@ from harness.servers import ECHO, FairleadServer
 OFFLOADED = "tcp { teardown_offload on }\n"
 OPTIONS = ("timestamps", "sack", "window_scaling")
 MIB = 1 << 20
+REQUEST = 64
 
 
 @pytest.fixture
@@ -193,6 +194,39 @@ def test_syns_are_answered_where_splices_are(plain_lab, binaries, client, tmp_pa
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("first, answered, taken", [("client", 0, 400), ("server", 400, 0)])
+@pytest.mark.parametrize("seat", ["user", "tc", "xdp"])
+@pytest.mark.usefixtures("peer_takes_xdp_frames")
+def test_connections_close_where_splices_are(plain_lab, binaries, client, tmp_path, seat, first,
+                                             answered, taken):
+    """The client's FIN acknowledges the server's where that came first, and nothing comes up."""
+    server = FairleadServer(plain_lab, binaries, tmp_path, interface=f"seat {seat}",
+                            more=OFFLOADED, limit=REQUEST if first == "server" else None)
+    capture = Capture(plain_lab, "client", "client", f"tcp port {ECHO}", tmp_path / "closed.pcap")
+    for family in ("ipv4", "ipv6"):
+        assert_flawless(client.run("requests", family, ECHO, "--connections", 200, "--concurrency",
+                                   10), 200)
+    stats = wait_until_closed(server)
+    capture.stop()
+    assert closed_otherwise(tmp_path / "closed.pcap") == []
+    [interface] = stats["interfaces"]
+    assert (interface["teardown_seat"], interface["teardown_reason"]) == (seat, "")
+    teardown = stats["teardown"]["counters"]
+    assert teardown["closed"] == 400
+    assert stats["teardown"]["time_wait"] == answered
+    if seat == "user":
+        answered = taken = 0
+        assert teardown["segments_received"] == 400
+    else:
+        # A race with the program costs a packet that is sent again; most win it.
+        assert teardown["segments_received"] < 40, teardown
+        assert teardown["acked_in_kernel"] > 380
+        assert teardown["closed_in_kernel"] >= 0.95 * answered
+    assert abs(interface["counters"]["answered_fin"] - answered) < 20
+    assert abs(interface["counters"]["closing_ack"] - taken) < 20
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("seat", ["tc", "xdp"])
 @pytest.mark.usefixtures("peer_takes_xdp_frames")
 def test_nobody_answers_for_a_daemon_that_died(plain_lab, binaries, client, tmp_path, seat):
@@ -205,3 +239,32 @@ def test_nobody_answers_for_a_daemon_that_died(plain_lab, binaries, client, tmp_
     assert_flawless(client.run("requests", "ipv4", ECHO, "--connections", 20, "--concurrency", 2),
                     20)
     assert server.stop() == 0
+
+
+def closing_client(lab) -> socket.socket:
+    """Of an echo server which closes first, and has."""
+    with lab.entered("client"):
+        connection = socket.create_connection((FAIRLEAD_ADDRESS["ipv4"], ECHO), timeout=8)
+    connection.sendall(bytes(REQUEST))
+    received = b""
+    while data := connection.recv(REQUEST):
+        received += data
+    assert received == bytes(REQUEST)
+    return connection
+
+
+@pytest.mark.parametrize("seat", ["tc", "xdp"])
+@pytest.mark.usefixtures("peer_takes_xdp_frames")
+def test_nobody_closes_for_a_daemon_that_died(plain_lab, binaries, tmp_path, seat):
+    server = FairleadServer(plain_lab, binaries, tmp_path, interface=f"seat {seat}",
+                            more=OFFLOADED, limit=REQUEST)
+    resets = Capture(plain_lab, "client", "client", f"tcp src port {ECHO} and "
+                     "tcp[tcpflags] & tcp-rst != 0", tmp_path / "resets.pcap")
+    closing_client(plain_lab).close()
+    wait_until(lambda: server.show_json("stats")["teardown"]["time_wait"] == 1, 10)
+    connection = closing_client(plain_lab)
+    server.process.popen.kill()
+    server.process.wait()
+    connection.close()
+    time.sleep(1)
+    assert resets.stop() == 1

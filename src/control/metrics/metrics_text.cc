@@ -221,6 +221,9 @@ void add_seats(PrometheusText& out, const Json& interfaces) {
   add_seat(out, interfaces, "seat");
   out.family("fairlead_setup_seat", Type::kGauge, "1: where an interface's SYNs are answered.");
   add_seat(out, interfaces, "setup_seat");
+  out.family("fairlead_teardown_seat", Type::kGauge,
+             "1: where an interface's ordinary packets of connections in teardown are decided.");
+  add_seat(out, interfaces, "teardown_seat");
 }
 
 }  // namespace

@@ -61,6 +61,7 @@ Json stats_of_two_shards() {
   stats["interfaces"] = {{{"name", "eth0"},
                           {"seat", "xdp"},
                           {"setup_seat", "tc"},
+                          {"teardown_seat", "tc"},
                           {"counters", {{"passed_not_tcp", 9u}}}}};
   stats["splices"]["kernel"] = {{"translated", 12u}};
   for (const char* to : {"veth0", "veth1"}) {
@@ -106,6 +107,7 @@ TEST(MetricsText, APrometheusServerUnderstandsIt) {
   EXPECT_EQ(value(R"(fairlead_aggregator_contexts{from="eth0",to="veth0"})"), "3");
   EXPECT_EQ(value(R"(fairlead_aggregator_rx_dropped_total{from="eth0",to="veth0"})"), "5");
   EXPECT_EQ(value(R"(fairlead_setup_seat{interface="eth0",seat="tc"})"), "1");
+  EXPECT_EQ(value(R"(fairlead_teardown_seat{interface="eth0",seat="tc"})"), "1");
   EXPECT_EQ(value("fairlead_switch_connections"), "2");
   EXPECT_EQ(value("fairlead_switch_requests_total"), "7");
   EXPECT_EQ(value(R"(fairlead_switch_responses_total{code="2xx"})"), "6");

@@ -246,7 +246,9 @@ std::string render_stats(const Json& stats) {
                                         {"seat_attached", "attached", Align::kLeft},
                                         {"seat_reason", "reason", Align::kLeft},
                                         {"setup_seat", "setup", Align::kLeft},
-                                        {"setup_reason", "reason", Align::kLeft}});
+                                        {"setup_reason", "reason", Align::kLeft},
+                                        {"teardown_seat", "teardown", Align::kLeft},
+                                        {"teardown_reason", "reason", Align::kLeft}});
   }
   const std::string setup = moved_counters(member(stats, "setup"));
   if (!setup.empty()) out += "\nhandshakes by the NIC stack\n\n" + setup;

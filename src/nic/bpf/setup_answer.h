@@ -96,12 +96,8 @@ static __noinline int answer_skb(struct __sk_buff *skb)
 	return verdict;
 }
 
-/*
- * Called by fl_splice_xdp for what has no rule and has come to this interface's own address. What is
- * not answered goes on: the tc program looks at it again, and counts.
- */
-SEC("xdp")
-int fl_setup_xdp(struct xdp_md *xdp)
+/* What is not answered goes on: the tc program looks at it again, and counts. */
+static __noinline int answer_xdp(struct xdp_md *xdp)
 {
 	struct fl_source from = {.xdp = xdp, .ip = ETH_HLEN};
 	__u8 *data = (__u8 *)(long)xdp->data;

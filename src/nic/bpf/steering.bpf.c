@@ -9,7 +9,8 @@
  * Packets of spliced connections are translated by splice.bpf.c, which runs before fl_ingress; and
  * SYNs to listeners in `setup_listeners` are answered by fl_ingress, or by fl_setup_xdp before all
  * others (setup_answer.h). The packet socket sees packets before the tc programs do, so that its filter
- * has to know which those are.
+ * has to know which those are. So are packets of connections in `teardown_flows` (teardown_answer.h), by
+ * the ..._closing variants of these programs, for kernels that have compare-and-swap (Linux 5.12).
  *
  * Maps are filled by nic/steering/steering.cc; `rules` is the one of splice.bpf.c, or stays empty.
  */
@@ -25,6 +26,7 @@
 #include "nic/setup/setup_tables.h"
 #include "nic/splice/splice_filter.h"
 #include "nic/steering/steering_rule.h"
+#include "nic/teardown/teardown_tables.h"
 
 #define MAX_LISTENERS 8192
 #define MAX_ADDRESSES 4096
@@ -83,6 +85,15 @@ struct {
 	__type(value, struct fl_setup_secrets);
 } setup_secrets SEC(".maps");
 
+/* Connections in teardown; written by the process, without a system call. As many buckets as are set
+ * before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fl_teardown_bucket);
+} teardown_flows SEC(".maps");
+
 /* By enum fl_verdict. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -100,6 +111,7 @@ static __always_inline void count(__u32 verdict)
 }
 
 #include "nic/bpf/setup_answer.h"
+#include "nic/bpf/teardown_answer.h"
 
 static __always_inline int fl_has_listener(void *tables, const struct fl_listener *key)
 {
@@ -144,15 +156,21 @@ static __always_inline enum fl_verdict verdict_of(struct fl_source *from, struct
 /*
  * The first of two looks at a packet, in a function of its own because their stack frames together are
  * larger than the verifier allows: an fl_verdict, with LISTENERS_SYN when a listener's SYN is to be
- * looked at again.
+ * looked at again, or CANDIDATE when it may be an ordinary packet of a connection in teardown.
  */
 #define LISTENERS_SYN 0x100
+#define CANDIDATE 0x200
 
-static __always_inline int with_syn(enum fl_verdict verdict, const struct fl_packet *packet)
+static __always_inline int with_second_look(const struct __sk_buff *skb, enum fl_verdict verdict,
+					    const struct fl_packet *packet)
 {
-	int syn = answers_syns && verdict == FL_OURS_LISTENER && fl_is_syn(packet->flags);
-
-	return verdict | (syn ? LISTENERS_SYN : 0);
+	if (verdict != FL_OURS_LISTENER && verdict != FL_OURS_LOCAL_PORT)
+		return verdict;
+	if (answers_syns && verdict == FL_OURS_LISTENER && fl_is_syn(packet->flags))
+		return verdict | LISTENERS_SYN;
+	if ((packet->flags | FL_TCP_FIN) == (FL_TCP_ACK | FL_TCP_FIN) && skb->len <= MAX_CANDIDATE)
+		return verdict | CANDIDATE;
+	return verdict;
 }
 
 static __noinline int steer(struct __sk_buff *skb)
@@ -161,22 +179,41 @@ static __noinline int steer(struct __sk_buff *skb)
 	struct fl_packet packet;
 	enum fl_verdict verdict = verdict_of(&from, &packet);
 
-	return with_syn(verdict, &packet);
+	return with_second_look(skb, verdict, &packet);
+}
+
+static __always_inline int ingress(struct __sk_buff *skb, int closes)
+{
+	int verdict = steer(skb);
+	int looks = fl_had_rule(skb) ? 0 : verdict;
+	int closing = FL_TEARDOWN_UP;
+
+	if (looks & LISTENERS_SYN && answer_skb(skb) == FL_SETUP_ANSWERED) {
+		count(FL_ANSWERED_SYN);
+		return (int)bpf_redirect(skb->ifindex, 0);
+	}
+	if (closes && looks & CANDIDATE)
+		closing = close_skb(skb);
+	if (closing == FL_TEARDOWN_ANSWERED) {
+		count(FL_ANSWERED_FIN);
+		return (int)bpf_redirect(skb->ifindex, 0);
+	}
+	verdict &= ~(LISTENERS_SYN | CANDIDATE);
+	count(closing == FL_TEARDOWN_TAKEN ? FL_CLOSING_ACK : verdict);
+	/* UNSPEC: on to the next program, as if we were not there. */
+	return fl_hidden_from_kernel(verdict) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 SEC("tc")
 int fl_ingress(struct __sk_buff *skb)
 {
-	int verdict = steer(skb);
+	return ingress(skb, 0);
+}
 
-	if (verdict & LISTENERS_SYN && !fl_had_rule(skb) && answer_skb(skb) == FL_SETUP_ANSWERED) {
-		count(FL_ANSWERED_SYN);
-		return (int)bpf_redirect(skb->ifindex, 0);
-	}
-	verdict &= ~LISTENERS_SYN;
-	count(verdict);
-	/* UNSPEC: on to the next program, as if we were not there. */
-	return fl_hidden_from_kernel(verdict) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+SEC("tc")
+int fl_ingress_closing(struct __sk_buff *skb)
+{
+	return ingress(skb, 1);
 }
 
 /* As steer(), or -1: not for the socket. */
@@ -190,22 +227,50 @@ static __noinline int steer_to_socket(struct __sk_buff *skb)
 	if (!fl_goes_to_host_stack(verdict))
 		return -1;
 	if (!splices)
-		return with_syn(verdict, &packet);
+		return with_second_look(skb, verdict, &packet);
 	splice = fl_splice_judge_loaded(NULL, &from, &packet, bpf_ntohs(skb->protocol), skb->gso_size);
 	if (splice == FL_SPLICE_NO_RULE)
-		return with_syn(verdict, &packet);
+		return with_second_look(skb, verdict, &packet);
 	return fl_splice_goes_up(splice) ? (int)verdict : -1;
+}
+
+static __always_inline int filter(struct __sk_buff *skb, int closes)
+{
+	int verdict = steer_to_socket(skb);
+
+	if (verdict < 0 || (verdict & LISTENERS_SYN && will_answer(skb)))
+		return 0;
+	if (closes && verdict & CANDIDATE && decide_skb(skb) != FL_TEARDOWN_UP)
+		return 0;
+	return -1;
 }
 
 /* Returns how many bytes of the packet the socket gets. */
 SEC("socket")
 int fl_filter(struct __sk_buff *skb)
 {
-	int verdict = steer_to_socket(skb);
+	return filter(skb, 0);
+}
 
-	if (verdict < 0 || (verdict & LISTENERS_SYN && will_answer(skb)))
-		return 0;
-	return -1;
+SEC("socket")
+int fl_filter_closing(struct __sk_buff *skb)
+{
+	return filter(skb, 1);
+}
+
+/* Called by fl_splice_xdp for what has no rule and has come to this interface's own address. */
+SEC("xdp")
+int fl_setup_xdp(struct xdp_md *xdp)
+{
+	return answer_xdp(xdp);
+}
+
+SEC("xdp")
+int fl_setup_xdp_closing(struct xdp_md *xdp)
+{
+	int action = close_xdp(xdp);
+
+	return action == XDP_PASS ? answer_xdp(xdp) : action;
 }
 
 /* Returns the number of the socket in the fan-out group. */

@@ -24,7 +24,8 @@ constexpr uint32_t kAfter = 1u << 4;
 struct Place {
   uint32_t priority;
   uint32_t handle;
-  /// What a leftover of ours is recognised by; the kernel keeps 15 characters of a program's name.
+  /// What a leftover of ours is recognised by, the beginning of its program's name, of which the
+  /// kernel keeps 15 characters.
   std::string_view program;
   const char* purpose;
 };
@@ -150,7 +151,7 @@ Result<IngressAttachment> IngressAttachment::attach_clsact(int program_fd, const
   attachment.role_ = options.role;
   if (const auto name = found_at(place, hook)) {
     // We hold the interface's lock: a filter of our name here belongs to a dead process.
-    if (*name != place.program) {
+    if (!name->starts_with(place.program)) {
       return fail(
           Errc::kAddressInUse,
           fmt::format("{} on {}: the clsact filter of priority {}, handle {:#x} is "
@@ -170,7 +171,8 @@ Result<IngressAttachment> IngressAttachment::attach_clsact(int program_fd, const
 
 bool has_clsact_filter(int interface_index, IngressRole role) {
   const QuietLibbpf quiet;
-  return found_at(place_of(role), ingress_hook(interface_index)) == place_of(role).program;
+  const auto name = found_at(place_of(role), ingress_hook(interface_index));
+  return name && name->starts_with(place_of(role).program);
 }
 
 }  // namespace fairlead::nic

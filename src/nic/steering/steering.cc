@@ -68,7 +68,21 @@ Result<Skeleton> load_programs(const std::string& interface, const SteeringOptio
   skeleton->rodata->splices = options.splices;
   skeleton->rodata->answers_syns = options.answer_syns;
   skeleton->rodata->xdp_redirects = port::is_veth(interface);
-  bpf_program__set_autoload(skeleton->progs.fl_setup_xdp, options.xdp_behind >= 0);
+  const bool closes = options.teardown_flows >= 0;
+  const bool xdp = options.xdp_behind >= 0;
+  const auto& programs = skeleton->progs;
+  bpf_program__set_autoload(programs.fl_ingress, !closes);
+  bpf_program__set_autoload(programs.fl_ingress_closing, closes);
+  bpf_program__set_autoload(programs.fl_filter, !closes);
+  bpf_program__set_autoload(programs.fl_filter_closing, closes);
+  bpf_program__set_autoload(programs.fl_setup_xdp, xdp && !closes);
+  bpf_program__set_autoload(programs.fl_setup_xdp_closing, xdp && closes);
+  if (closes) {
+    bpf_map* const flows = skeleton->maps.teardown_flows;
+    const int shared = bpf_map__reuse_fd(flows, options.teardown_flows);
+    if (shared != 0) return load_failed(interface, -shared);
+    skeleton->rodata->teardown_buckets = bpf_map__max_entries(flows);
+  }
   if (options.splice_rules >= 0) {
     const int shared = bpf_map__reuse_fd(skeleton->maps.rules, options.splice_rules);
     if (shared != 0) return load_failed(interface, -shared);
@@ -78,24 +92,56 @@ Result<Skeleton> load_programs(const std::string& interface, const SteeringOptio
   return skeleton;
 }
 
-/// The programs, and how they answer SYNs.
+/// The programs, and what they do beside steering.
 struct Loaded {
   Skeleton skeleton;
-  SteeringOptions options;     // what of them could be had
-  std::string setup_reason{};  // why not all
+  SteeringOptions options;        // what of them could be had
+  std::string setup_reason{};     // why not all
+  std::string teardown_reason{};  // likewise
 };
 
-/// Where the kernel does not take the programs that answer SYNs, it gets those that don't.
-Result<Loaded> load(const std::string& interface, const SteeringOptions& options) {
-  Result<Skeleton> skeleton = load_programs(interface, options);
-  if (skeleton) return Loaded{.skeleton = std::move(*skeleton), .options = options};
-  if (!options.answer_syns) return std::unexpected(skeleton.error());
-  SteeringOptions less = options;
-  less.answer_syns = options.xdp_behind >= 0;
-  less.xdp_behind = -1;
-  Result<Loaded> loaded = load(interface, less);
-  if (loaded) loaded->setup_reason = skeleton.error().to_string();
-  return loaded;
+/// From all that is wanted to steering alone.
+std::vector<SteeringOptions> alternatives(const SteeringOptions& wanted) {
+  std::vector<SteeringOptions> out;
+  const auto add = [&out](const SteeringOptions& options) {
+    out.push_back(options);
+    if (options.teardown_flows < 0) return;
+    out.push_back(options);
+    out.back().teardown_flows = -1;
+  };
+  SteeringOptions less = wanted;
+  if (!wanted.answer_syns) less.xdp_behind = less.teardown_flows = -1;
+  add(less);
+  if (less.xdp_behind >= 0) {
+    less.xdp_behind = -1;
+    add(less);
+  }
+  if (!wanted.answer_syns) return out;
+  less.answer_syns = false;
+  less.teardown_flows = -1;
+  out.push_back(less);
+  return out;
+}
+
+/// Where the kernel does not take the programs that answer SYNs or FINs, it gets those that don't.
+Result<Loaded> load(const std::string& interface, const SteeringOptions& wanted) {
+  std::string reason;
+  for (const SteeringOptions& options : alternatives(wanted)) {
+    Result<Skeleton> skeleton = load_programs(interface, options);
+    if (!skeleton) {
+      if (!options.answer_syns) return std::unexpected(skeleton.error());
+      if (reason.empty()) reason = skeleton.error().to_string();
+      continue;
+    }
+    Loaded out{.skeleton = std::move(*skeleton), .options = options};
+    const bool moved = options.answer_syns != wanted.answer_syns ||
+                       (options.xdp_behind < 0 && wanted.xdp_behind >= 0);
+    const bool lost = options.teardown_flows < 0 && wanted.teardown_flows >= 0;
+    if (moved) out.setup_reason = reason;
+    if (moved || lost) out.teardown_reason = reason;
+    return out;
+  }
+  check_failed("steering alone is an alternative", __FILE__, __LINE__);
 }
 
 constexpr uint8_t kPresent = 1;
@@ -112,6 +158,11 @@ Result<void> insert(int map, const void* key, uint64_t flags, std::string_view w
 Result<void> erase(int map, const void* key, std::string_view what) {
   if (bpf_map_delete_elem(map, key) == 0) return {};
   return fail(errc_from_errno(errno), fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+const bpf_program* ingress_of(const Loaded& loaded) {
+  const auto& programs = loaded.skeleton->progs;
+  return loaded.options.teardown_flows >= 0 ? programs.fl_ingress_closing : programs.fl_ingress;
 }
 
 class KernelSteering final : public Steering {
@@ -170,28 +221,39 @@ class KernelSteering final : public Steering {
             .taken_local_port = count(FL_OURS_LOCAL_PORT),
             .dropped_fragment = count(FL_OURS_FRAGMENT),
             .copied_icmp_error = count(FL_OURS_ICMP_ERROR),
-            .answered_syn = count(FL_ANSWERED_SYN)};
+            .answered_syn = count(FL_ANSWERED_SYN),
+            .answered_fin = count(FL_ANSWERED_FIN),
+            .closing_ack = count(FL_CLOSING_ACK)};
   }
   std::string_view setup_seat() const override {
     if (loaded_.options.xdp_behind >= 0) return "xdp";
     return loaded_.options.answer_syns ? "tc" : "user";
   }
   const std::string& setup_reason() const override { return loaded_.setup_reason; }
+  std::string_view teardown_seat() const override { return closes() ? setup_seat() : "user"; }
+  const std::string& teardown_reason() const override { return loaded_.teardown_reason; }
   AttachMode attach_mode() const override { return attachment_.mode(); }
   bool replaced_leftover() const override { return attachment_.replaced_leftover(); }
-  int filter_fd() const override { return bpf_program__fd(skeleton().progs.fl_filter); }
-  int fanout_fd() const override { return bpf_program__fd(skeleton().progs.fl_fanout); }
-  int ingress_fd() const override { return bpf_program__fd(skeleton().progs.fl_ingress); }
-  int setup_xdp_fd() const override { return bpf_program__fd(skeleton().progs.fl_setup_xdp); }
+  int filter_fd() const override {
+    return bpf_program__fd(closes() ? programs().fl_filter_closing : programs().fl_filter);
+  }
+  int fanout_fd() const override { return bpf_program__fd(programs().fl_fanout); }
+  int ingress_fd() const override { return bpf_program__fd(ingress_of(loaded_)); }
+  int setup_xdp_fd() const override {
+    return bpf_program__fd(closes() ? programs().fl_setup_xdp_closing : programs().fl_setup_xdp);
+  }
 
  private:
   static int map_fd(const bpf_map* map) { return bpf_map__fd(map); }
   steering_bpf& skeleton() const { return *loaded_.skeleton; }
+  const decltype(steering_bpf::progs)& programs() const { return skeleton().progs; }
+  bool closes() const { return loaded_.options.teardown_flows >= 0; }
 
   void put_behind_xdp() {
     const int program = setup_xdp_fd();
     if (bpf_map_update_elem(loaded_.options.xdp_behind, &kFirst, &program, BPF_ANY) == 0) return;
     loaded_.setup_reason = fmt::format("behind the XDP program: {}", std::strerror(errno));
+    loaded_.teardown_reason = loaded_.setup_reason;
     loaded_.options.xdp_behind = -1;
   }
 
@@ -222,10 +284,10 @@ Result<std::unique_ptr<Steering>> Steering::attach(const std::string& interface,
   Result<Loaded> loaded = load(interface, options);
   if (!loaded) return std::unexpected(loaded.error());
   Result<IngressAttachment> attachment = IngressAttachment::attach(
-      bpf_program__fd(loaded->skeleton->progs.fl_ingress), {.interface = interface,
-                                                            .interface_index = index,
-                                                            .mode = options.attach,
-                                                            .behind = options.splice_link});
+      bpf_program__fd(ingress_of(*loaded)), {.interface = interface,
+                                             .interface_index = index,
+                                             .mode = options.attach,
+                                             .behind = options.splice_link});
   if (!attachment) return std::unexpected(attachment.error());
   auto steering = std::make_unique<KernelSteering>(std::move(*lock), std::move(*loaded),
                                                    std::move(*attachment));

@@ -9,7 +9,8 @@
 // is ours until a listener or a local port range is added, so attaching disturbs no one.
 //
 // The tc program answers SYNs to listeners whose connection setup is offloaded, before anybody else
-// sees them (bpf/setup_answer.h).
+// sees them (bpf/setup_answer.h); and with the filter it decides for connections in teardown
+// (bpf/teardown_answer.h).
 //
 // Only one Fairlead steers an interface (InterfaceLock). Nothing is pinned: with the process go its
 // programs, tables and, on TCX, the attachment, so that after a crash the kernel speaks for the
@@ -45,6 +46,8 @@ struct SteeringOptions {
   // Where the kernel answers SYNs (answers_syns()):
   bool answer_syns = false;  // to listeners with set_setup(), in the tc program
   int xdp_behind = -1;  // and behind this splice program's XDP program, BpfSeat's; -1: not there
+  // And, wherever it answers SYNs, decides for flows in teardown: TeardownMap's; -1: it does not.
+  int teardown_flows = -1;
 };
 
 /// Packets seen on ingress, by what became of them. Sums over all processors.
@@ -57,6 +60,8 @@ struct SteeringCounters {
   uint64_t dropped_fragment = 0;   // first fragments of segments of ours
   uint64_t copied_icmp_error = 0;  // to both: ICMP errors about connections of ours
   uint64_t answered_syn = 0;       // to nobody: SYNs to a listener of ours, answered here
+  uint64_t answered_fin = 0;       // the same: FINs of connections in teardown
+  uint64_t closing_ack = 0;        // to nobody: ACKs of connections in teardown, taken here
 
   /// Calls handle(name, value) for each.
   template <typename Handle>
@@ -69,6 +74,8 @@ struct SteeringCounters {
     handle(std::string_view("dropped_fragment"), dropped_fragment);
     handle(std::string_view("copied_icmp_error"), copied_icmp_error);
     handle(std::string_view("answered_syn"), answered_syn);
+    handle(std::string_view("answered_fin"), answered_fin);
+    handle(std::string_view("closing_ack"), closing_ack);
   }
 };
 
@@ -110,6 +117,9 @@ class Steering {
   virtual std::string_view setup_seat() const = 0;
   /// Why not where they were to be; empty: they are.
   virtual const std::string& setup_reason() const = 0;
+  /// The same of flows in teardown.
+  virtual std::string_view teardown_seat() const = 0;
+  virtual const std::string& teardown_reason() const = 0;
   virtual AttachMode attach_mode() const = 0;
   /// True when something left behind by a crashed Fairlead was replaced.
   virtual bool replaced_leftover() const = 0;
@@ -118,7 +128,7 @@ class Steering {
   virtual int fanout_fd() const = 0;
   /// The tc program, for tests that run it on packets of theirs (BPF_PROG_TEST_RUN).
   virtual int ingress_fd() const = 0;
-  /// The same of the XDP program that answers SYNs.
+  /// The same of the XDP program that answers SYNs, and FINs.
   virtual int setup_xdp_fd() const = 0;
 };
 

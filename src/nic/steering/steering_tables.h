@@ -17,6 +17,8 @@ enum fl_verdict {
 	FL_OURS_FRAGMENT,
 	FL_OURS_ICMP_ERROR,
 	FL_ANSWERED_SYN, /* to a listener, answered where it came in (setup_rule.h) */
+	FL_ANSWERED_FIN, /* of a connection in teardown, the same (teardown_rule.h) */
+	FL_CLOSING_ACK,  /* for one, taken where it came in */
 	FL_VERDICTS,
 };
 

@@ -231,7 +231,7 @@ void Teardown::disarm(Flow& flow) {
 }
 
 void Teardown::on_timer(Time now) {
-  look_at_given(now);
+  look_at_given(kLooks, now);
   if (active() == 0) {
     wheel_.skip(0, now);
   } else {

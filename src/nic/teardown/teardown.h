@@ -179,6 +179,10 @@ class Teardown {
   /// has timestamps gives way (as tcp_tw_reuse of Linux).
   bool give_way(const FourTuple& tuple, Time now);
 
+  /// Learns what the kernel's programs have decided, of all flows: for those who count. What is
+  /// not asked for is learned in time for whatever depends on it.
+  void catch_up(Time now) { look_at_given(pool_.capacity(), now); }
+
   void on_timer(Time now);
   /// Appends until nothing is left (false) or the burst is full (true: send it and call again).
   /// What is appended refers to held data: valid until the next call of anything else.
@@ -203,7 +207,8 @@ class Teardown {
   static constexpr uint32_t kMaxWindow = 1u << 30;     // RFC 7323 §2.3
   static constexpr uint32_t kRefusedIntervalMs = 500;  // as Linux
 
-  /// Flows that the kernel's programs decide for, looked at each time on_timer() is called.
+  /// Flows given to the kernel, looked at each time on_timer() is called: the timers of the others
+  /// look at theirs.
   static constexpr size_t kLooks = 32;
   /// Beyond the longest that a flow is expected to last: nobody answers for a process that has
   /// died.
@@ -278,7 +283,7 @@ class Teardown {
   Since take_back(Flow& flow, Time now);
   Since catch_up(Flow& flow, Time now);
   Since learn(Flow& flow, const TeardownNews& news, Time now);
-  void look_at_given(Time now);
+  void look_at_given(size_t most, Time now);
 
   // teardown_output.cc
   port::TcpPacketSpec header(const Flow& flow, Time now) const;

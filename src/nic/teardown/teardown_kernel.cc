@@ -57,12 +57,11 @@ Teardown::Since Teardown::learn(Flow& flow, const TeardownNews& news, Time now) 
   return state.state == before ? Since::kSame : Since::kMoved;
 }
 
-// A few each time: the timers of the others look at theirs.
-void Teardown::look_at_given(Time now) {
+void Teardown::look_at_given(size_t most, Time now) {
   if (given_.empty()) return;
   const Flow* const last = &given_.back();
   bool more = true;
-  for (size_t looks = 0; more && looks < kLooks; ++looks) {
+  for (size_t looks = 0; more && looks < most; ++looks) {
     Flow& flow = given_.front();
     more = &flow != last;
     given_.erase(flow);
