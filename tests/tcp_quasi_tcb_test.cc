@@ -235,10 +235,10 @@ TEST(TcpQuasiTcb, AnyArrivalPromotesItWithoutLoss) {
   for (const size_t first : {0u, 100u}) {
     for (const Event& one : arrivals()) {
       for (const Event& two : arrivals()) {
-        for (const Event& call : calls()) {
+        for (const std::string_view call : {"nothing", "read all", "write 10", "shutdown"}) {
           Story story = plain();
           story.first = first;
-          story.later = {&one, &call, &two};
+          story.later = {&one, &*std::ranges::find(calls(), call, &Event::name), &two};
           expect_the_same(story);
           if (HasFailure()) return;
         }
@@ -252,7 +252,7 @@ TEST(TcpQuasiTcb, WhateverHappensItIsAsIfThereHadBeenAFullTcb) {
   const auto any_of = [&rng](const std::vector<Event>& events) {
     return &events[rng.below(events.size())];
   };
-  for (int i = 0; i < 4000; ++i) {
+  for (int i = 0; i < 2000; ++i) {
     Story story = plain();
     story.ecn = rng.chance(0.3);
     story.teardown = rng.chance(0.5);
