@@ -187,9 +187,9 @@ class World {
       return;
     }
     middle_.emplace(simulator_, host_options(kRelay));
-    on_.emplace(simulator_, link(options_.there),
+    on_.emplace(simulator_, behind_relay(options_.there),
                 [this](auto f) { server_.receive(std::move(f)); });
-    home_.emplace(simulator_, link(options_.back),
+    home_.emplace(simulator_, behind_relay(options_.back),
                   [this](auto f) { middle_->receive(std::move(f)); });
     server_.attach([this](auto f) { home_->send(std::move(f)); });
     middle_->attach(
@@ -263,6 +263,13 @@ class World {
   }
   LinkOptions link(const LinkOptions& given) {
     return options_.random_impairment ? random_link(rng_) : given;
+  }
+  /// A kernel's seat passes on what is damaged, and its checksum, as any router does: one bit here
+  /// and one there may cancel out in it.
+  LinkOptions behind_relay(const LinkOptions& given) {
+    LinkOptions options = link(given);
+    if (options_.kernel_seat) options.corrupt = 0;
+    return options;
   }
   host::SocketOptions socket_options() const {
     host::SocketOptions o;
