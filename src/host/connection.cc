@@ -377,7 +377,6 @@ void Connection::on_icmp_error(Errc error, bool hard) {
 }
 
 void Connection::on_mtu_change(Time now) {
-  if (is_quasi()) return;  // it has sent nothing
   uint16_t before = mss_;
   update_mss(now);
   if (mss_ < before && is_established()) tcb_->sender.on_mtu_reduced(mss_);

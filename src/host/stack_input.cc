@@ -218,8 +218,8 @@ void Stack::on_icmp(ByteSpan message, const Segment& carrier, const port::RxPack
   const bool too_big = error->kind == wire::TcpError::Kind::kTooBig;
   if (too_big && mtu && teardown_.on_too_big(error->tuple, error->seq, *mtu, now)) return;
   // RFC 5927 §4.1: only an error about something in flight is believed.
-  if (c == nullptr || error->seq.before(c->tcb().sender.vars().una) ||
-      !error->seq.before(c->tcb().sender.vars().nxt)) {
+  if (c == nullptr || c->is_quasi() || error->seq.before(c->tcb_->sender.vars().una) ||
+      !error->seq.before(c->tcb_->sender.vars().nxt)) {
     ++counters.drop_bad_icmp;
     return;
   }
