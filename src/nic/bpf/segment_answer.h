@@ -22,6 +22,12 @@ static __always_inline __u32 tcp_size_of(const struct fl_segment *segment)
 	return size < FL_TCP_HEADER || size > FL_TCP_HEADER + FL_MAX_OPTIONS ? FL_TCP_HEADER : size;
 }
 
+static __always_inline void swap_macs(__u8 *swapped, const __u8 *macs)
+{
+	__builtin_memcpy(swapped, macs + ETH_ALEN, ETH_ALEN);
+	__builtin_memcpy(swapped + ETH_ALEN, macs, ETH_ALEN);
+}
+
 /* With what has changed, a whole sum that the skb carries (CHECKSUM_COMPLETE) stays right. */
 static __always_inline int write_skb(struct __sk_buff *skb, struct fl_segment *segment)
 {
@@ -30,8 +36,7 @@ static __always_inline int write_skb(struct __sk_buff *skb, struct fl_segment *s
 
 	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
 		return -1;
-	__builtin_memcpy(swapped, macs + ETH_ALEN, ETH_ALEN);
-	__builtin_memcpy(swapped + ETH_ALEN, macs, ETH_ALEN);
+	swap_macs(swapped, macs);
 	return bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), BPF_F_RECOMPUTE_CSUM) ||
 	       bpf_skb_store_bytes(skb, ETH_HLEN, segment->ip,
 				   segment->ip_size == FL_IPV6_HEADER ? FL_IPV6_HEADER : FL_IPV4_HEADER,
@@ -47,8 +52,7 @@ static __always_inline int write_xdp(struct xdp_md *xdp, struct fl_segment *segm
 
 	if (bpf_xdp_load_bytes(xdp, 0, macs, sizeof(macs)))
 		return -1;
-	__builtin_memcpy(swapped, macs + ETH_ALEN, ETH_ALEN);
-	__builtin_memcpy(swapped + ETH_ALEN, macs, ETH_ALEN);
+	swap_macs(swapped, macs);
 	return bpf_xdp_store_bytes(xdp, 0, swapped, sizeof(swapped)) ||
 	       bpf_xdp_store_bytes(xdp, ETH_HLEN, segment->ip,
 				   segment->ip_size == FL_IPV6_HEADER ? FL_IPV6_HEADER
