@@ -254,7 +254,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void clear_quasi();
   /// From here on there is a full TCB; loses nothing.
   void promote();
-  /// The full TCB.
+  /// The full TCB, made now if there is none: to whoever looks, it was there from the start.
   Tcb& tcb() {
     if (is_quasi()) promote();
     return *tcb_;

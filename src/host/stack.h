@@ -15,7 +15,8 @@
 //   stack_input.cc   packets in: demultiplexing, listeners, TIME-WAIT, ICMP
 //   stack_output.cc  packets out: connections in turn, replies that belong to none
 //   stack_offload.cc what is left to the NIC stack: handshakes, the end of connections
-//   splicing.cc      two connections on their way to becoming one
+//   stack_splice.cc  two connections that are to become one
+//   splicing.cc      and what happens to them on the way
 #pragma once
 
 #include <array>
