@@ -3,13 +3,13 @@
 setup and teardown by the NIC stack (doc/offload.md), and the same service on kernel sockets.
 
     bench/short_connections_lab.py [--binaries build/release] [--repetitions 5] [--quick]
-                                   [--offloads on|off]
+                                   [--offloads on|off] [--softirqs sender|receiver]
 
     client: stream_client ── veth ── fairlead: fairlead or kernel_echo, 1 thread
     (processor 1)                    (processor 0)
 
-Three such labs stand side by side, for kernel_echo and two Fairleads: `teardown_offload` is one for a
-whole daemon, and the kernel's server should not pay for a steering program. Repetitions alternate
+Four such labs stand side by side, for kernel_echo and three Fairleads: what differs between these is one
+for a whole daemon, and the kernel's server should not pay for a steering program. Repetitions alternate
 between all contenders; who is not measured sleeps. kernel_echo is lab/peers/kernel_echo.cc: epoll,
 edge-triggered, accept4; five to six system calls a connection, with those that wait.
 
@@ -18,9 +18,10 @@ A connection is one 64 B request and its echo. "Server closes first": both serve
 in TIME-WAIT again after a second (tcp_tw_reuse, RFC 6191; see lab/lab.sh).
 
 A veth has no hardware: what a receiver does in interrupts happens on the sender's processor and, as
-the kernel counts, in the sender's time. So there are three divisors, from what is the server's own to
-all there is: CPU time of the server's process; of both processes; and of the machine, all its
-processors, whoever has used them: on a busy machine look at the second.
+the kernel counts, in the sender's time; with `--softirqs receiver` on the receiver's (RPS), at the price of
+an interrupt between the two. So there are four divisors, from what is the server's own to all there is:
+CPU time of the server's process; of its processor; of both processes; and of the machine, whoever has
+used it: on a busy machine look at the first and the third.
 """
 
 import argparse
@@ -45,9 +46,11 @@ from harness.tables import print_table
 
 SERVER, CLIENT = (["taskset", "-c", processor] for processor in (0, 1))
 SIZE = 64
+COALESCE = "coalesce 100us"
 LIMITED = 1000  # added to the port of who closes first
 SETUP = 100  # added to a port with setup by the NIC stack
 CONCURRENCY = (32, 128)
+STEERING = {"sender": (), "receiver": ("--rps", "fairlead=1", "--rps", "client=2")}
 CLOSES = {"client": (0, ()), "server": (LIMITED, ("--await-close",))}
 
 
@@ -64,6 +67,7 @@ class Measurement:
     rates: list = field(default_factory=list)  # connections per second
     # CPU microseconds per connection
     server: list = field(default_factory=list)
+    processor: list = field(default_factory=list)
     processes: list = field(default_factory=list)
     machine: list = field(default_factory=list)
 
@@ -82,18 +86,19 @@ def measure(contender: Contender, concurrency: int, closer: str, count: int,
             into: Measurement) -> None:
     add_to_port, options = CLOSES[closer]
     pid = contender.pids[closer]
-    before = process_seconds(pid), client_seconds(), machine_seconds()
+    before = process_seconds(pid), client_seconds(), machine_seconds(), busy_seconds(0)
     report = contender.client.run("requests", "ipv4", contender.port + add_to_port,
                                   "--connections", count, "--concurrency", concurrency,
                                   "--size", SIZE, *options, timeout=120)
-    after = process_seconds(pid), client_seconds(), machine_seconds()
+    after = process_seconds(pid), client_seconds(), machine_seconds(), busy_seconds(0)
     if report["failures"] or report["connections"] != count:
         sys.exit(f"short_connections_lab.py: {contender.name}: {report}")
-    server, client, machine = ((b - a) / count * 1e6 for a, b in zip(before, after))
+    server, client, machine, processor = ((b - a) / count * 1e6 for a, b in zip(before, after))
     into.rates.append(report["connections_per_second"])
     into.server.append(server)
     into.processes.append(server + client)
     into.machine.append(machine)
+    into.processor.append(processor)
 
 
 # ---- who is measured -----------------------------------------------------------------------------
@@ -111,11 +116,11 @@ def start_kernel(lab: Lab, options, scratch: Path, stack: ExitStack) -> list[Con
 
 
 def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
-                   teardown: bool) -> list[Contender]:
-    """`fairlead run` as both contenders with this teardown; those with it have setup, too."""
-    contenders = {"Fairlead, setup and teardown by the NIC stack": SETUP} if teardown else {
-        "Fairlead": 0, "Fairlead, setup by the NIC stack": SETUP}
-    lines = ["interface fairlead { seat tc }",
+                   teardown: bool, coalesce: str = "") -> list[Contender]:
+    """`fairlead run` as all contenders with this teardown; those with it have setup, too."""
+    contenders = {"Fairlead, setup and teardown" + (coalesce and f", {coalesce}"): SETUP
+                  } if teardown else {"Fairlead": 0, "Fairlead, setup": SETUP}
+    lines = ["interface fairlead { seat tc }", coalesce,
              f"tcp {{ teardown_offload {'on' if teardown else 'off'} }}"]
     for add_setup in contenders.values():
         for closer, (add_to_port, _) in CLOSES.items():
@@ -134,8 +139,8 @@ def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
 
 # ---- output --------------------------------------------------------------------------------------
 
-HEADS = ["÷ kernel: connections per s", "per CPU s of the server", "of both processes",
-         "of the machine", "connections per s", "CPU each: server's process", "both processes",
+HEADS = ["÷ kernel: connections per s", "per CPU s of the server's process", "of its processor", "of both processes",
+         "of the machine", "connections per s", "CPU each: server's process", "its processor", "both processes",
          "machine"]
 
 
@@ -147,13 +152,13 @@ def show(title: str, found: dict[str, Measurement]) -> None:
         # Connections per CPU second are the reciprocal of what each takes.
         ratios = [median(ours.rates) / median(kernel.rates)] + [
             median(getattr(kernel, of)) / median(getattr(ours, of))
-            for of in ("server", "processes", "machine")]
+            for of in ("server", "processor", "processes", "machine")]
         rates = [f"{value / 1e3:.1f}" for value in
                  (median(ours.rates), min(ours.rates), max(ours.rates))]
         return [f"**{ratio:.2f}**" for ratio in ratios] + [
             f"{rates[0]} k/s ({rates[1]} to {rates[2]})"] + [
             f"{median(values):.1f} µs ({min(values):.1f} to {max(values):.1f})"
-            for values in (ours.server, ours.processes, ours.machine)]
+            for values in (ours.server, ours.processor, ours.processes, ours.machine)]
 
     print_table(title, HEADS, [[name, *cells(ours)] for name, ours in found.items()])
     sys.stdout.flush()
@@ -165,8 +170,10 @@ def run(options, scratch: Path) -> None:
         for name, start in (
                 ("k", start_kernel),
                 ("f", lambda *them: start_fairlead(*them, teardown=False)),
-                ("t", lambda *them: start_fairlead(*them, teardown=True))):
-            lab = Lab(f"{name}{os.getpid() % 10_000_000}", options.offloads)
+                ("t", lambda *them: start_fairlead(*them, teardown=True)),
+                ("c", lambda *them: start_fairlead(*them, teardown=True, coalesce=COALESCE))):
+            lab = Lab(f"{name}{os.getpid() % 10_000_000}", options.offloads,
+                      *STEERING[options.softirqs])
             stack.callback(lab.down)
             of_its_own = scratch / name
             of_its_own.mkdir()
@@ -187,6 +194,8 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a fifth of the connections")
     parser.add_argument("--offloads", choices=("on", "off"), default="on", help="of the veth")
+    parser.add_argument("--softirqs", choices=STEERING, default="sender", help="whose processor "
+                        "does what a receiver does in interrupts")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("short_connections_lab.py: needs root: it makes network namespaces", file=sys.stderr)

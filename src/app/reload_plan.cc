@@ -89,6 +89,7 @@ ReloadPlan plan_reload(const Config& running, Config wanted) {
   keep(running.interfaces, wanted.interfaces, "interface", plan.warnings);
   keep(running.aggregators, wanted.aggregators, "aggregator", plan.warnings);
   keep(running.shards, wanted.shards, "shards", plan.warnings);
+  keep(running.coalesce, wanted.coalesce, "coalesce", plan.warnings);
   keep(running.splice_rules, wanted.splice_rules, "splice_rules", plan.warnings);
   keep(running.control_socket, wanted.control_socket, "control_socket", plan.warnings);
   keep(running.log_level, wanted.log_level, "log_level", plan.warnings);

@@ -39,13 +39,14 @@ TEST(ReloadPlan, AddressesThatComeAndGoAreListed) {
 TEST(ReloadPlan, WhatNeedsARestartIsNamedAndStaysAsItIs) {
   const ReloadPlan plan = plan_reload(
       good(server_with("")),
-      good(server_with("") + "interface eth9\nshards 2\ncontrol_socket off\nlog_level debug\n"
-                             "metrics 127.0.0.1 1\necho_server 192.0.2.1 7\nmax_connections 5\n"
-                             "max_buffer_memory 64M\nlocal_ports 50000 50999\n"
-                             "tcp { max_time_wait 7 }\n"));
+      good(server_with("") +
+           "interface eth9\nshards 2\ncoalesce 1ms\ncontrol_socket off\nlog_level debug\n"
+           "metrics 127.0.0.1 1\necho_server 192.0.2.1 7\nmax_connections 5\n"
+           "max_buffer_memory 64M\nlocal_ports 50000 50999\n"
+           "tcp { max_time_wait 7 }\n"));
   std::vector<std::string> expected;
   for (const char* directive :
-       {"interface", "shards", "control_socket", "log_level", "metrics", "echo_server",
+       {"interface", "shards", "coalesce", "control_socket", "log_level", "metrics", "echo_server",
         "max_connections", "max_buffer_memory", "max_time_wait", "local_ports"}) {
     expected.push_back(std::string(directive) + " can't change while running; restart for it");
   }

@@ -80,7 +80,8 @@ Result<std::unique_ptr<ShardGroup>> ShardGroup::open(const Options& options, Por
     member->index = group->members_.size();
     member->router = std::move(*router);
     ShardOptions shard_options{.stack = share_of(options.config.stack, ports.size()),
-                               .secrets = random_secrets()};
+                               .secrets = random_secrets(),
+                               .coalesce = options.config.coalesce};
     shard_options.secrets.setup = options.setup_secrets;
     shard_options.secrets.setup_since = monotonic_now();
     shard_options.stack.teardown_time_wait = options.config.listen.socket.time_wait;

@@ -65,7 +65,7 @@ Result<Json> show_servers(const StatisticsView& view) {
 Result<Json> show_stats(const StatisticsView& view) {
   auto answers = ask(view, [](ShardMember& member) {
     member.shard->stack().catch_up_teardowns(monotonic_now());
-    return BothStats{.stack = control::snapshot_stats(member.shard->stack(), member.shard->ports()),
+    return BothStats{.stack = control::snapshot_stats(*member.shard),
                      .layer7 = {.sessions = member.layer7->session_count(),
                                 .counters = member.layer7->counters()}};
   });

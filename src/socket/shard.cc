@@ -2,10 +2,13 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <thread>
+#include <utility>
 
 #include "base/check.h"
 
@@ -26,6 +29,7 @@ Shard::Shard(const ShardOptions& options, std::vector<std::unique_ptr<port::Port
       stack_(options.stack, router, infos(ports_), options.secrets, monotonic_now()),
       scheduler_(monotonic_now()),
       busy_poll_(options.busy_poll),
+      coalesce_(options.coalesce),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   CHECK(wake_.get() >= 0);
 }
@@ -61,6 +65,8 @@ void Shard::stop() {
 }
 
 void Shard::run() {
+  // The kernel lengthens a sleep by up to 50 us otherwise, to wake threads together.
+  if (coalesce_ > Duration::zero()) prctl(PR_SET_TIMERSLACK, 1);
   while (!stopping_.load(std::memory_order_relaxed)) {
     Time now = monotonic_now();
     if (!turn(now) && !busy_poll_) {
@@ -107,6 +113,7 @@ bool Shard::receive(Time now) {
     }
     total += n;
   }
+  if (total > 0) pause_is_due_ = true;
   // After this thread was kept from running, what a timer waits for is often in the queue: a probe
   // or retransmission would be spurious. Timers come when the queue is empty, or at the bound.
   turns_without_timers_ = total == 0 ? kMaxTurnsWithoutTimers : turns_without_timers_ + 1;
@@ -173,12 +180,20 @@ bool Shard::run_posted() {
   return !calls.empty();
 }
 
+std::optional<Time> Shard::next_deadline(Time now) const {
+  if (!kept_.empty()) return now + kBusyRetry;
+  std::optional<Time> stack = stack_.next_deadline();
+  std::optional<Time> scheduler = scheduler_.next_deadline();
+  return stack && scheduler ? std::min(*stack, *scheduler) : stack ? stack : scheduler;
+}
+
 void Shard::wait(Time now) {
-  std::optional<Time> deadline = stack_.next_deadline();
-  if (auto other = scheduler_.next_deadline(); other && (!deadline || *other < *deadline)) {
-    deadline = other;
+  const std::optional<Time> deadline = next_deadline(now);
+  if (std::exchange(pause_is_due_, false) && coalesce_ > Duration::zero()) {
+    ++counters_.pauses;
+    std::this_thread::sleep_for(deadline ? std::min(coalesce_, *deadline - now) : coalesce_);
+    return;
   }
-  if (!kept_.empty()) deadline = now + kBusyRetry;
   timespec timeout{};
   if (deadline) {
     auto left = std::max(Duration::zero(), *deadline - now);

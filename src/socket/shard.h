@@ -31,11 +31,15 @@ struct ShardOptions {
   host::StackConfig stack;
   host::Secrets secrets;
   bool busy_poll = false;  // never sleep
+  /// After packets, when no more wait: asleep for this long, whatever comes. Packets then come in
+  /// bursts, and none of them wakes the thread, at the price of that latency. Zero: woken at once.
+  Duration coalesce = Duration::zero();
 };
 
 struct ShardCounters {
   uint64_t turns = 0;
-  uint64_t sleeps = 0;
+  uint64_t sleeps = 0;         // until something comes
+  uint64_t pauses = 0;         // of ShardOptions::coalesce
   uint64_t transmit_busy = 0;  // bursts a port did not take whole
   uint64_t posts_refused = 0;
 };
@@ -51,6 +55,7 @@ class Shard {
   ~Shard();
 
   host::Stack& stack() { return stack_; }
+  const host::Stack& stack() const { return stack_; }
   Scheduler& scheduler() { return scheduler_; }
   Runtime runtime() { return {stack_, scheduler_}; }
   std::vector<port::Port*> ports() const;
@@ -94,12 +99,15 @@ class Shard {
   void offer_burst();
   bool run_posted();
   void wait(Time now);
+  std::optional<Time> next_deadline(Time now) const;
   void poll_fds(const timespec* timeout);
 
   std::vector<std::unique_ptr<port::Port>> ports_;
   host::Stack stack_;
   Scheduler scheduler_;
   bool busy_poll_;
+  Duration coalesce_;
+  bool pause_is_due_ = false;  // packets have come since the last
   port::PacketBurst burst_;
   std::vector<Kept> kept_;
   unsigned turns_without_timers_ = 0;

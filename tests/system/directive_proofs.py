@@ -214,6 +214,16 @@ def serves_metrics(w: World) -> None:
     assert "\nfairlead_switch_requests_total 1\n" in text
 
 
+def pauses_after_packets(w: World) -> None:
+    def pauses() -> int:
+        return w.switch.show_json("stats")["shards"][0]["pauses"]
+    before, start = pauses(), time.monotonic()
+    assert w.names(20)
+    # One after the other: the client, and the server, are answered after a pause each.
+    assert time.monotonic() - start > 20 * 0.002
+    assert pauses() - before >= 20
+
+
 def has_two_shards(w: World) -> None:
     assert len(w.switch.show_json("stats")["shards"]) == 2
     assert w.names(6)

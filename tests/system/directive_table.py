@@ -112,6 +112,9 @@ TOP = {
             '1:44: found "2s" for DURATION of "ag_timer DURATION"; '
             "expected a duration from 1us to 1s, such as 5ms, 10s or 2h"},
         switch=proofs.BesideAWire),
+    "coalesce": Row("coalesce 2ms", proofs.pauses_after_packets, {
+        "coalesce 1s": '1:10: found "1s" for DURATION of "coalesce DURATION"; '
+                       "expected a duration from 1us to 10ms, such as 5ms, 10s or 2h"}),
     "control_socket": Row("", proofs.answers_control, {
         "control_socket here": '1:16: found "here"; '
                                "expected an absolute path of at most 107 bytes, or off"}),

@@ -78,9 +78,10 @@ struct Config {
   std::string event_log;                                      // empty: none
   std::string control_socket = "/run/fairlead/control.sock";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
-  uint32_t shards = 1;               // host stacks, one thread each
-  uint32_t splice_rules = 1u << 20;  // room for so many in the kernel; two a spliced connection
-  bool reserve_local_ports = false;  // `local_ports` was given: the kernel may not use them
+  uint32_t shards = 1;                   // host stacks, one thread each
+  Duration coalesce = Duration::zero();  // ShardOptions::coalesce
+  uint32_t splice_rules = 1u << 20;      // room for so many in the kernel; two a spliced connection
+  bool reserve_local_ports = false;      // `local_ports` was given: the kernel may not use them
   host::StackConfig stack;  // for the machine; with several shards, bounds are divided among them
   host::ListenOptions listen;  // what `tcp { … }` says about every listener and its connections
 };

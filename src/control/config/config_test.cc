@@ -25,7 +25,7 @@ TEST(Config, DefaultsAreThoseOfTheParts) {
 
 TEST(Config, EveryTopDirectiveIsRead) {
   const Config config = good(R"(
-      control_socket /tmp/x.sock; log_level debug; shards 4
+      control_socket /tmp/x.sock; log_level debug; shards 4; coalesce 100us
       max_connections 1000; max_buffer_memory 64M
       local_ports 50000 50999; splice_rules 1000
       interface eth0 { receive_mode ring; receive_buffer 1M; seat xdp }
@@ -33,6 +33,7 @@ TEST(Config, EveryTopDirectiveIsRead) {
   EXPECT_EQ(config.control_socket, "/tmp/x.sock");
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
   EXPECT_EQ(config.shards, 4u);
+  EXPECT_EQ(config.coalesce, microseconds(100));
   EXPECT_EQ(config.stack.max_connections, 1000u);
   EXPECT_EQ(config.stack.max_buffer_bytes, 64u << 20);
   EXPECT_EQ(config.stack.local_port_first, 50000);

@@ -85,6 +85,13 @@ constexpr Directive<Config> kTop[] = {
      .occurs = Occurs::kRepeatedly,
      .block = HasBlock::kMayHave,
      .read = read_aggregator},
+    {.keyword = "coalesce",
+     .usage = "coalesce DURATION",
+     .read =
+         [](DirectiveInput& in, Config& out) {
+           in.arguments.duration("DURATION", {.min = microseconds(1), .max = milliseconds(10)},
+                                 out.coalesce);
+         }},
     {.keyword = "control_socket", .usage = "control_socket PATH|off", .read = read_control_socket},
     {.keyword = "echo_server",
      .usage = "echo_server ADDRESS PORT { ... }",

@@ -42,6 +42,9 @@ constexpr Column kShards[] = {
     {"connections", "fairlead_connections", Type::kGauge, "TCP connections that exist."},
     {"time_wait", "fairlead_time_wait", Type::kGauge, "Connections in TIME-WAIT."},
     {"buffer_bytes", "fairlead_buffer_bytes", Type::kGauge, "Stream bytes held."},
+    {"sleeps", "fairlead_sleeps_total", Type::kCounter,
+     "Times a shard slept until something came."},
+    {"pauses", "fairlead_pauses_total", Type::kCounter, "Times a shard waited for more to come."},
 };
 
 constexpr Label kPortLabels[] = {{"name", "interface"}, {"shard", "shard"}};

@@ -228,7 +228,9 @@ std::string render_stats(const Json& stats) {
   out += table_of(member(stats, "shards"), {{"shard", "shard"},
                                             {"connections", "connections"},
                                             {"time_wait", "time-wait"},
-                                            {"buffer_bytes", "buffer bytes"}});
+                                            {"buffer_bytes", "buffer bytes"},
+                                            {"sleeps", "sleeps"},
+                                            {"pauses", "pauses"}});
   out += "\n";
   out += table_of(member(stats, "ports"), {{"name", "port", Align::kLeft},
                                            {"shard", "shard"},

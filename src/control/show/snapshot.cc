@@ -128,10 +128,13 @@ std::vector<ListenerSnapshot> snapshot_listeners(const host::Stack& stack) {
   return out;
 }
 
-StatsSnapshot snapshot_stats(const host::Stack& stack, std::span<port::Port* const> ports) {
+StatsSnapshot snapshot_stats(const Shard& shard) {
+  const host::Stack& stack = shard.stack();
   StatsSnapshot out{.connections = stack.connection_count(),
                     .time_wait = stack.time_wait_count(),
                     .buffer_bytes = stack.buffer_bytes(),
+                    .sleeps = shard.counters().sleeps,
+                    .pauses = shard.counters().pauses,
                     .counters = stack.counters(),
                     .ports = {},
                     .splices = stack.splices().size(),
@@ -148,7 +151,7 @@ StatsSnapshot snapshot_stats(const host::Stack& stack, std::span<port::Port* con
   out.teardowns_time_wait = teardown.size() - teardown.active();
   out.teardown_bytes = teardown.held_bytes();
   out.teardown_counters = teardown.counters();
-  for (port::Port* port : ports) {
+  for (port::Port* port : shard.ports()) {
     PortSnapshot& row = out.ports.emplace_back(
         PortSnapshot{.name = port->info().name, .counters = port->counters(), .aggregate = {}});
     if (const auto* aggregating = dynamic_cast<const nic::AggregatingPort*>(port)) {
@@ -192,7 +195,9 @@ Json stats_json(std::span<const StatsSnapshot> shards) {
     rows.push_back({{"shard", shard},
                     {"connections", stats.connections},
                     {"time_wait", stats.time_wait},
-                    {"buffer_bytes", stats.buffer_bytes}});
+                    {"buffer_bytes", stats.buffer_bytes},
+                    {"sleeps", stats.sleeps},
+                    {"pauses", stats.pauses}});
     for (const PortSnapshot& port : stats.ports) ports.push_back(to_json(shard, port));
     stats.counters.for_each(
         [&](std::string_view name, uint64_t value) { sums[std::string(name)] += value; });

@@ -17,6 +17,7 @@
 #include "host/stack.h"
 #include "nic/aggregate/aggregate_counters.h"
 #include "port/port.h"
+#include "socket/shard.h"
 
 namespace fairlead::control {
 
@@ -47,6 +48,8 @@ struct StatsSnapshot {
   size_t connections = 0;
   size_t time_wait = 0;
   size_t buffer_bytes = 0;
+  uint64_t sleeps = 0;
+  uint64_t pauses = 0;
   host::Counters counters;
   std::vector<PortSnapshot> ports;
   size_t splices = 0;   // those that are over and wait for late packets included
@@ -64,7 +67,7 @@ struct StatsSnapshot {
 // To be called by the shard's thread.
 ConnectionsSnapshot snapshot_connections(const host::Stack& stack, size_t limit);
 std::vector<ListenerSnapshot> snapshot_listeners(const host::Stack& stack);
-StatsSnapshot snapshot_stats(const host::Stack& stack, std::span<port::Port* const> ports);
+StatsSnapshot snapshot_stats(const Shard& shard);
 
 // One element per shard in, the result of a control command out (doc/control.md). At most `limit`
 // connections; the uptime is the caller's to add.
