@@ -2,7 +2,7 @@
 """Fairlead as a layer-7 switch against HAProxy, nginx and no proxy: one lab, one run.
 
     bench/switch.py [--binaries build/release] [--repetitions 5] [--quick] [--placement free|apart|ends]
-                    [--seat automatic|tc|xdp|user] [--servers 1|2|3]
+                    [--seat automatic|tc|xdp|user] [--servers 1|2|3] [--congestion cubic|bbr|...]
 
     client: wrk ── veth ── fairlead: one of  Fairlead  :8080 … 8091 ── veth ── server1:
     (1 thread)             the proxies       HAProxy   :8181                   nginx
@@ -11,7 +11,8 @@
 Fairlead is measured three times: "spliced", its default; "relaying", with `splice off`; "by request",
 with `balance request`, which is how the others balance. "direct" is wrk to the server, routed by the
 kernel past all proxies. There is one server, because wrk can't have more without a proxy: of three, each
-has a third of the work at a time, and is woken three times as often.
+has a third of the work at a time, and is woken three times as often. All hosts' kernels use the same
+congestion control, CUBIC; Fairlead's own TCP has its own.
 Repetitions alternate between the proxies, so that what else happens on the machine meets all of them;
 the table has medians. All proxies are up all the time: those that are not measured sleep.
 
@@ -182,6 +183,9 @@ def run_in_lab(options, scratch: Path) -> None:
         lab = Lab(f"bs{os.getpid() % 100_000}", "on", "--addresses", "3")
         stack.callback(lab.down)
         Ghosts.keep_ports_from_kernel(lab)
+        for host in ("client", "fairlead", "server1") if options.congestion != "cubic" else ():
+            lab.run(host, ["sysctl", "-qw",
+                           f"net.ipv4.tcp_congestion_control={options.congestion}"])
         backends = Backends(lab, scratch, options.servers_on)
         stack.callback(backends.stop)
         servers = BACKENDS[:options.servers]
@@ -225,6 +229,7 @@ def main() -> int:
                         "on processor 0, servers on 1, proxies where the scheduler wants them")
     parser.add_argument("--seat", choices=("automatic", "tc", "xdp", "user"), default="automatic")
     parser.add_argument("--servers", type=int, choices=(1, 2, 3), default=1)
+    parser.add_argument("--congestion", default="cubic", help="the kernels' congestion control")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("switch.py: needs root: it makes network namespaces", file=sys.stderr)
@@ -240,7 +245,8 @@ def main() -> int:
     elif options.placement == "ends":
         options.others, options.servers_on = ["taskset", "-c", "0"], ["taskset", "-c", "1"]
     print_machine()
-    print(f"Placement: {placement_of(options)}. Seat: {options.seat}. Servers: {options.servers}.")
+    print(f"Placement: {placement_of(options)}. Seat: {options.seat}. Servers: {options.servers}. "
+          f"Kernels: {options.congestion}.")
     with tempfile.TemporaryDirectory() as scratch:
         run_in_lab(options, Path(scratch))
     return 0
