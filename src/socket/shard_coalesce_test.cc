@@ -52,7 +52,9 @@ class WakingPort final : public port::Port {
 
 class NoRoute final : public port::Router {
  public:
-  Result<port::Path> resolve(const IpAddress&) override { return fail(Errc::kNetworkUnreachable, "none"); }
+  Result<port::Path> resolve(const IpAddress&) override {
+    return fail(Errc::kNetworkUnreachable, "none");
+  }
   std::optional<IpAddress> source_for(const IpAddress&) override { return {}; }
   std::optional<uint16_t> mtu_for(const IpAddress&) const override { return {}; }
   uint64_t generation() const override { return 1; }

@@ -148,7 +148,7 @@ SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
   ByteSpan ip = packet.frame.subspan(kEthernet);
   fl_segment headers;
   if (fl_segment_read(&ip, fl_be16(packet.frame.data() + 12), static_cast<uint32_t>(ip.size()),
-                    &headers) != 0) {
+                      &headers) != 0) {
     return {};
   }
   const bool is_syn = fl_is_syn(headers.tcp[13]) != 0;

@@ -69,8 +69,8 @@ struct Handover {
   uint32_t receive_window = 0;  // the same in bytes, from rcv_nxt on
   uint32_t send_window = 0;     // bytes from snd_una on that receiver and congestion control take
   Duration rto{};               // current
-  SeqNum snd_una{};               // where `data` begins
-  SeqNum snd_nxt{};               // what lies before is on its way, the FIN perhaps included
+  SeqNum snd_una{};             // where `data` begins
+  SeqNum snd_nxt{};             // what lies before is on its way, the FIN perhaps included
   SeqNum rcv_nxt{};
   /// Agreed on: what our clock (1 ms, fl_timestamp_sent()) shows now, and the latest value to echo.
   std::optional<wire::Timestamps> timestamps;
