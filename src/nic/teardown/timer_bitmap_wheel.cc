@@ -1,5 +1,7 @@
 #include "nic/teardown/timer_bitmap_wheel.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -23,14 +25,19 @@ TimerBitmapWheel::TimerBitmapWheel(const Options& options, Time start)
   CHECK(std::has_single_bit(slots_) && slots_ >= 64 && slots_ <= 65536);
   CHECK(options.regions > 0 && options.regions <= words_ / kLineWords);
   words_per_region_ = round_up((words_ + options.regions - 1) / options.regions, kLineWords);
-  // Not a vector: zero pages come from the kernel when a timer is first set in them.
-  bits_.reset(static_cast<uint64_t*>(std::calloc(size_t{slots_} * words_, sizeof(uint64_t))));
-  CHECK(bits_ != nullptr);
+  // From the kernel, which gives zero pages when a timer is first set in them. calloc() would clear
+  // all of it, once it has memory of that size to use again.
+  void* const memory =
+      ::mmap(nullptr, memory_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(memory != MAP_FAILED);
+  bits_ = {static_cast<uint64_t*>(memory), Unmap{memory_bytes()}};
   for (Region& region : regions_) {
     region.cursor.store(floor_tick(start) << 1);
     region.occupied = std::make_unique<std::atomic<uint64_t>[]>(slots_ / 64);
   }
 }
+
+void TimerBitmapWheel::Unmap::operator()(uint64_t* words) const { ::munmap(words, bytes); }
 
 void TimerBitmapWheel::mark(uint32_t flow, uint32_t slot) {
   word_of(slot, flow).fetch_or(bit_of(flow));

@@ -36,7 +36,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -106,8 +105,9 @@ class TimerBitmapWheel {
 
  private:
   static constexpr uint32_t kLineWords = 8;  // words of 64 bits in a cache line
-  struct Free {
-    void operator()(uint64_t* words) const { std::free(words); }
+  struct Unmap {
+    size_t bytes;
+    void operator()(uint64_t* words) const;
   };
   struct alignas(64) Region {
     // Intervals since the epoch, times two: this and all before are scanned. Odd (kScanning): this
@@ -159,7 +159,7 @@ class TimerBitmapWheel {
   uint32_t words_;  // of a bitmap, whole cache lines
   uint32_t words_per_region_;
   Duration interval_;
-  std::unique_ptr<uint64_t[], Free> bits_;  // [slot][word]; touched through atomic_ref only
+  std::unique_ptr<uint64_t[], Unmap> bits_;  // [slot][word]; touched through atomic_ref only
   std::vector<Region> regions_;
 };
 
