@@ -145,6 +145,32 @@ TEST(TcpTeardownOffload, IsForThoseWhoAskForIt) {
   expect_kept(peer);
 }
 
+TEST(TcpTeardownOffload, IsAConnectionsOwnChoiceUntilItIsReleased) {
+  enum class When { kBeforeAnything, kAfterData, kAfterItsFin };
+  for (const bool listener : {false, true}) {
+    for (const When when : {When::kBeforeAnything, When::kAfterData, When::kAfterItsFin}) {
+      for (const bool wanted : {false, true}) {
+        ScriptedPeer::Options options;
+        options.socket.teardown_offload = listener;
+        ScriptedPeer peer(options);
+        peer.establish_passive();
+        const auto choose = [&](When now) {
+          if (now == when) peer.connection().set_teardown_offload(wanted);
+        };
+        choose(When::kBeforeAnything);
+        peer.write(100);
+        peer.ignore_sent();
+        choose(When::kAfterData);
+        peer.shutdown();
+        peer.ignore_sent();
+        choose(When::kAfterItsFin);
+        peer.release();
+        wanted ? expect_handed_over(peer) : expect_kept(peer);
+      }
+    }
+  }
+}
+
 TEST(TcpTeardownOffload, NotForMoreThanTheSendWindow) {
   ScriptedPeer peer(offloaded());
   peer.establish_passive({.wscale = {}, .win = 1000});

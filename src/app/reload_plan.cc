@@ -27,7 +27,8 @@ bool same(const control::AggregatorConfig& a, const control::AggregatorConfig& b
 
 bool same(const control::EchoServerConfig& a, const control::EchoServerConfig& b) {
   return a.endpoint == b.endpoint && a.mode == b.mode && a.backlog == b.backlog &&
-         a.setup_offload == b.setup_offload && a.limit == b.limit;
+         a.setup_offload == b.setup_offload && a.teardown_offload == b.teardown_offload &&
+         a.limit == b.limit;
 }
 
 template <typename T>

@@ -66,6 +66,18 @@ TEST(ReloadPlan, HowConnectionsBehaveChangesForAllButEchoServers) {
               ElementsAre("tcp can't change for echo servers while running; restart for it"));
 }
 
+TEST(ReloadPlan, EveryDirectiveOfAnEchoServerNeedsARestart) {
+  const std::string echo = "echo_server 192.0.2.1 7 ";
+  for (const char* inside :
+       {"backlog 5", "discard", "chargen", "limit 5", "setup_offload off", "teardown_offload on"}) {
+    const ReloadPlan plan = plan_reload(good(echo), good(echo + "{ " + inside + " }"));
+    EXPECT_THAT(plan.warnings,
+                ElementsAre("echo_server can't change while running; restart for it"))
+        << inside;
+    EXPECT_EQ(plan.config.echo_servers[0].teardown_offload, std::nullopt);
+  }
+}
+
 TEST(ReloadPlan, AFileWithoutInterfacesGoesOnWithThoseInUse) {
   control::Config wanted = good(server_with(""));
   wanted.interfaces.clear();

@@ -150,6 +150,8 @@ Result<void> ShardGroup::serve(const control::EchoServerConfig& server,
   options.listen.backlog = server.backlog;
   options.listen.setup_offload =
       server.setup_offload.value_or(server.mode != control::EchoServerConfig::Mode::kChargen);
+  options.listen.socket.teardown_offload =
+      server.teardown_offload.value_or(listen.socket.teardown_offload);
   for (const auto& member : members_) {
     auto started = EchoServer::start(member->shard->runtime(), options);
     if (!started) {

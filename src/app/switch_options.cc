@@ -178,6 +178,8 @@ host::ListenOptions listen_options_of(const control::Config& config,
   out.backlog = from.backlog;
   out.setup_offload =
       from.setup_offload.value_or(from.protocol != VirtualServerConfig::Protocol::kTcp);
+  out.socket.teardown_offload =
+      from.teardown_offload.value_or(config.listen.socket.teardown_offload);
   out.socket.connect_timeout = from.timeouts.synrecv;
   return out;
 }

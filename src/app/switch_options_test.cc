@@ -109,6 +109,20 @@ virtual_server 192.0.2.1 443 { protocol tls; match alpn h2 pool beta }
   EXPECT_EQ(check.timeout, seconds(2));
 }
 
+TEST(SwitchOptions, TeardownIsOffloadedAsTheVirtualServerSaysOrElseTcp) {
+  for (const bool tcp : {false, true}) {
+    const std::string general = tcp ? "tcp { teardown_offload on }\n" : "";
+    const auto offloads = [&](const std::string& line) {
+      const auto options = options_of(general + server_with(line));
+      EXPECT_EQ(options.server_socket.teardown_offload, tcp);
+      return options.virtual_servers[0].tcp.socket.teardown_offload;
+    };
+    EXPECT_EQ(offloads(""), tcp);
+    EXPECT_TRUE(offloads("teardown_offload on"));
+    EXPECT_FALSE(offloads("teardown_offload off"));
+  }
+}
+
 TEST(SwitchOptions, TimeoutsArriveAndThatOfTheHandshakeIsGivenToTheStack) {
   const auto options = options_of(server_with(
       "timeout_listen 1s; timeout_synrecv 2s; timeout_synsent 3s; timeout_synack 4s\n"

@@ -24,7 +24,7 @@ struct SocketOptions {
   Duration keepalive_interval = seconds(75);
   uint32_t keepalive_probes = 9;
   /// Released, the NIC stack closes it (nic/teardown/teardown.h) where what is left to send fits
-  /// the send window.
+  /// the send window. How a connection begins: Connection::set_teardown_offload().
   bool teardown_offload = false;
   /// A connection whose handshake the NIC stack has done has a full TCB when it needs one, not from
   /// the start.

@@ -42,7 +42,8 @@ Connection::Connection(Stack& stack, const FourTuple& tuple, const SocketOptions
       options_(&options),
       path_(&path),
       nodelay_(options.nodelay),
-      keepalive_(options.keepalive) {
+      keepalive_(options.keepalive),
+      teardown_offload_(options.teardown_offload) {
   if (!tuple.remote.address.is_v4()) quasi_.peer_mss = 1220;  // RFC 9293 §3.7.1
 }
 

@@ -196,6 +196,8 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   void set_nodelay(bool on);
   void set_cork(bool on);
   void set_keepalive(bool on);
+  /// In place of SocketOptions::teardown_offload, at any time before Stack::release().
+  void set_teardown_offload(bool on) { teardown_offload_ = on; }
   ConnectionInfo info() const;
   /// The offer with which another connection's SYN promises what this one's peer has promised, as
   /// far as it was agreed on: timestamps, SACK, ECN, the peer's own window shift; and the largest
@@ -342,6 +344,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   bool nodelay_ : 1 = false;
   bool cork_ : 1 = false;
   bool keepalive_ : 1 = false;
+  bool teardown_offload_ : 1 = false;
   bool syn_due_ : 1 = false;
   bool probe_due_ : 1 = false;  // window or keep-alive probe
   bool detached_ : 1 = false;   // not in the flow table any more

@@ -116,8 +116,8 @@ class Stack {
   /// free port), EHOSTUNREACH, ENETUNREACH, EINVAL, ENOBUFS.
   Result<Connection*> connect(const ConnectOptions& options, Time now);
   /// The application is done with it: it closes gracefully in the background, in the NIC stack if
-  /// SocketOptions::teardown_offload says so; by RST if unread bytes are thrown away (RFC 1122
-  /// §4.2.2.13). The pointer dies.
+  /// SocketOptions::teardown_offload or Connection::set_teardown_offload() says so; by RST if
+  /// unread bytes are thrown away (RFC 1122 §4.2.2.13). The pointer dies.
   void release(Connection* connection);
 
   /// Makes one connection of two (splicing.h), at any time after both were established, and takes

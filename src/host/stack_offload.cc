@@ -183,7 +183,7 @@ bool Stack::allows_teardown() {
 }
 
 bool Stack::may_hand_over(const Connection& c) const {
-  if (!c.options_->teardown_offload || c.options_->time_wait != config_.teardown_time_wait) {
+  if (!c.teardown_offload_ || c.options_->time_wait != config_.teardown_time_wait) {
     return false;
   }
   if (c.is_quasi()) return c.state_ == State::kEstablished && c.readable() == 0;

@@ -136,6 +136,10 @@ class TcpSocket {
   void set_nodelay(bool on) { state_->connection.set_nodelay(on); }
   void set_cork(bool on) { state_->connection.set_cork(on); }
   void set_keepalive(bool on) { state_->connection.set_keepalive(on); }
+  /// Whether the NIC stack closes the connection when the socket is closed or destroyed, where it
+  /// can (doc/offload.md); else the host does. At any time before; at first it is as
+  /// SocketOptions::teardown_offload of the listener, or of connect(), says.
+  void set_teardown_offload(bool on) { state_->connection.set_teardown_offload(on); }
   /// See host::Connection::hold_acks().
   void hold_acks(bool on) { state_->connection.hold_acks(on); }
   /// Releases the connection now.

@@ -324,6 +324,11 @@ def shakes_hands_by_itself(w: World) -> None:
     assert not any(w.switch.show_json("stats")["setup"].values())
 
 
+def leaves_closing_to_the_nic_stack(w: World) -> None:
+    w.names(1)
+    w.wait(lambda: w.switch.show_json("stats")["teardown"]["counters"]["taken"] > 0)
+
+
 def splices_in_the_process(w: World) -> None:
     seats_become(w, ["user", "user"])
     assert w.counter("spliced") == 2

@@ -232,6 +232,10 @@ VIRTUAL_SERVER = {
     "splice_after": Row("splice_after 1000000", proofs.splices_in_the_process, {
         "splice_after soon": '2:14: found "soon" for PACKETS of "splice_after PACKETS"; '
                              "expected a whole number from 0 to 1073741824"}),
+    "teardown_offload": Row("splice off; teardown_offload on",
+                            proofs.leaves_closing_to_the_nic_stack, {
+        "teardown_offload maybe": '2:18: found "maybe" for the switch of '
+                                  '"teardown_offload on|off"; expected one of: off, on'}),
     "timeout_close": timeout("close", proofs.rests_after_reset, "1h", before="protocol tcp; ",
                              servers=SCRIPTED[:1], script=proofs.reset),
     "timeout_closewait": timeout("closewait", proofs.ends_half_closed, before="protocol tcp; ",

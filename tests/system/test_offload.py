@@ -13,11 +13,12 @@ from harness.client import assert_flawless, assert_intact
 from harness.lab import FAIRLEAD_ADDRESS
 from harness.loss import loss
 from harness.scripted import wait_until
-from harness.servers import ECHO, FairleadServer
+from harness.servers import ECHO, Fairlead, FairleadServer
 
 OFFLOADED = "tcp { teardown_offload on }\n"
 OPTIONS = ("timestamps", "sack", "window_scaling")
 MIB = 1 << 20
+OTHER = 1007  # a port
 REQUEST = 64
 
 
@@ -51,6 +52,24 @@ def test_clients_of_every_kind_are_served(offloaded, client, family, options):
     assert stats["setup"]["up_no_timestamps"] == 301 - by_cookie
     assert stats["teardown"]["counters"]["closed"] > 200
     assert stats["teardown"]["active"] == 0
+
+
+@pytest.mark.parametrize("general", ["on", "off"])
+def test_a_server_says_otherwise_than_all_who_closes_its_connections(
+        plain_lab, binaries, client, tmp_path, general):
+    server = Fairlead(plain_lab, binaries, tmp_path, f"""
+        interface fairlead
+        tcp {{ teardown_offload {general} }}
+        echo_server {FAIRLEAD_ADDRESS["ipv4"]} {ECHO}
+        echo_server {FAIRLEAD_ADDRESS["ipv4"]} {OTHER} {{
+            teardown_offload {"off" if general == "on" else "on"}
+        }}""")
+    taken = []
+    for port in (ECHO, OTHER):
+        assert_flawless(client.run("requests", "ipv4", port, "--connections", 20), 20)
+        taken.append(server.show_json("stats")["teardown"]["counters"]["taken"])
+    assert taken == ([20, 20] if general == "on" else [0, 20])
+    assert server.stop() == 0
 
 
 def wait_until_closed(server: FairleadServer) -> dict:

@@ -114,13 +114,22 @@ TEST(Config, AnEchoServerMayCloseAfterSoManyBytes) {
   EXPECT_EQ(good("echo_server 192.0.2.1 7").echo_servers[0].limit, std::nullopt);
 }
 
+TEST(Config, AnEchoServerMayBeClosedOtherwiseThanTcpSays) {
+  const auto said = [](const std::string& line) {
+    return good("echo_server 192.0.2.1 7 { " + line + " }").echo_servers[0].teardown_offload;
+  };
+  EXPECT_EQ(said("teardown_offload on"), true);
+  EXPECT_EQ(said("teardown_offload off"), false);
+  EXPECT_EQ(said(""), std::nullopt);
+}
+
 TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
   EXPECT_EQ(bad("log_levle info"), R"(f:1:1: unknown word "log_levle"; did you mean "log_level"?)");
   EXPECT_EQ(bad("tcp {\n  sendbuffer 1 2\n}"),
             R"(f:2:3: unknown word "sendbuffer" in tcp; did you mean "send_buffer"?)");
   EXPECT_EQ(
       bad("echo_server 192.0.2.1 7 { frobnicate }"),
-      R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard, limit, setup_offload)");
+      R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard, limit, setup_offload, teardown_offload)");
   EXPECT_EQ(
       bad("interface eth0 { speed 1 }"),
       R"(f:1:18: unknown word "speed" in interface; expected one of: aggregate, receive_buffer, receive_mode, seat)");

@@ -41,6 +41,10 @@ constexpr Directive<EchoServerConfig> kEchoServer[] = {
      .usage = "setup_offload on|off",
      .read = [](DirectiveInput& in,
                 EchoServerConfig& out) { in.arguments.on_off(out.setup_offload.emplace()); }},
+    {.keyword = "teardown_offload",
+     .usage = "teardown_offload on|off",
+     .read = [](DirectiveInput& in,
+                EchoServerConfig& out) { in.arguments.on_off(out.teardown_offload.emplace()); }},
 };
 
 }  // namespace

@@ -127,6 +127,7 @@ struct VirtualServerConfig {
   SwitchTimeouts timeouts;
   uint32_t backlog = host::ListenOptions{}.backlog;
   std::optional<bool> setup_offload;      // not said: where the client always speaks first
+  std::optional<bool> teardown_offload;   // not said: as tcp says
   uint32_t max_connections = 0;           // 0: no bound but the machine's
   uint32_t max_request_head = 16u << 10;  // bytes
   SendProxy send_proxy = SendProxy::kNo;

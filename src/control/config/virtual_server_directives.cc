@@ -127,6 +127,11 @@ constexpr std::array kOwn = {
                             in.arguments.number("PACKETS", {.min = 0, .max = 1u << 30},
                                                 out.splice_after);
                           }},
+    Directive<Server>{
+        .keyword = "teardown_offload",
+        .usage = "teardown_offload on|off",
+        .read = [](DirectiveInput& in,
+                   Server& out) { in.arguments.on_off(out.teardown_offload.emplace()); }},
 };
 
 template <auto timeout>

@@ -384,6 +384,26 @@ TEST(Switch, TimewaitIsHowLongTheAddressesOfEitherConnectionRest) {
   }
 }
 
+TEST(Switch, WhicheverConnectionEndsLastIsLeftToTheNicStackWhereAVirtualServerSaysSo) {
+  for (const bool client_first : {true, false}) {
+    for (const bool offload : {false, true}) {
+      SwitchWorld world;
+      SwitchOptions options = with_timeouts({});
+      options.server_socket.teardown_offload = !offload;  // what all others would have
+      options.virtual_servers[0].tcp.socket.teardown_offload = offload;
+      world.start(std::move(options));
+      world.serve(11, [&](TcpSocket socket) {
+        return client_first ? say_nothing(std::move(socket))
+                            : say_and_close(std::move(socket), "bye");
+      });
+      world.spawn(say_hello(world, client_first ? leave : listen_until_the_end));
+      world.run(seconds(1));
+      EXPECT_EQ(world.sut().session_count(), 0u);
+      EXPECT_EQ(world.stack().teardown().counters().taken, offload ? 1u : 0u) << client_first;
+    }
+  }
+}
+
 TEST(Switch, EstablishedIsHowLongAClientMayKeepASpliceFromBeginning) {
   SwitchWorld world;
   SwitchOptions options = SwitchWorld::options({11});

@@ -107,6 +107,7 @@ VirtualServer::VirtualServer(VirtualServerOptions o, std::shared_ptr<Pools> p,
   set_timeouts(to_server, options.timeouts);
   to_server.connect_timeout = options.timeouts.synsent;
   to_server.reset_rest = options.timeouts.close;  // a client's addresses are the client's to choose
+  to_server.teardown_offload = options.tcp.socket.teardown_offload;
   to_server.nodelay = true;  // what the client's TCP cut small was meant to be small
   set_timeouts(options.tcp.socket, options.timeouts);
   options.tcp.socket.nodelay = true;
