@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -165,6 +166,11 @@ class Vectors {
     packet[v6_ ? 6 : 9] = 17;
     add("UDP", kState, packet);
     if (v6_) return;
+    packet = packet_of(Vectors(true, timestamps_).fin());
+    std::ranges::copy(peer_of(false).address.bytes(), packet.begin() + 8);
+    std::ranges::copy(setup_listener_endpoint(false).address.bytes(), packet.begin() + 24);
+    complete_checksums(packet, false);
+    add("IPv4-mapped addresses in IPv6", kState, packet);
     packet = packet_of(fin());
     packet[6] = 0x20;
     add("fragment, wrong header checksum", kState, packet);

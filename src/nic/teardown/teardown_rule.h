@@ -30,11 +30,20 @@ enum fl_teardown_verdict {
 	FL_TEARDOWN_ANSWERED, /* the same, and an answer is due: fl_teardown_answer() */
 };
 
+/* Nonzero: an IPv6 packet to an address of ::/64, which nobody has on a link. IPv4-mapped ones are
+ * among them: it is not the IPv4 flow's. */
+FL_INLINE int fl_teardown_is_mapped(const struct fl_segment *segment)
+{
+	return segment->ether_type == FL_ETH_P_IPV6 &&
+	       (fl_get32(segment->ip + 24) | fl_get32(segment->ip + 28)) == 0;
+}
+
 /* Nonzero: it may be an ordinary packet of a flow. */
 FL_INLINE int fl_teardown_is_candidate(const struct fl_segment *segment)
 {
 	return segment->payload == 0 && !(segment->tcp[12] & 0x0f) &&
-	       (segment->tcp[13] | FL_TCP_FIN) == (FL_TCP_ACK | FL_TCP_FIN);
+	       (segment->tcp[13] | FL_TCP_FIN) == (FL_TCP_ACK | FL_TCP_FIN) &&
+	       !fl_teardown_is_mapped(segment);
 }
 
 FL_INLINE void fl_teardown_read_tuple(const struct fl_segment *segment,
