@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "fuzz/input.h"
+#include "fuzz/packet.h"
 #include "nic/setup/setup.h"
 #include "nic/setup/setup_cookie.h"
 #include "tests/setup_packets.h"
@@ -40,15 +41,6 @@ std::vector<uint8_t> frame_of(ByteSpan packet) {
   out.insert(out.end(), packet.begin(), packet.end());
   out.shrink_to_fit();
   return out;
-}
-
-/// Long enough, with a length that fits, for test::complete_checksums().
-bool has_headers(ByteSpan packet) {
-  if (packet.size() < 60) return false;
-  const size_t header = packet[0] == 0x45 ? 20 : 40;
-  if (header == 40 && packet[0] >> 4 != 6) return false;
-  const size_t length = header == 20 ? test::read16(packet, 2) : 40u + test::read16(packet, 4);
-  return length >= header + 20 && length <= packet.size();
 }
 
 void send_to_listener(MutableByteSpan packet) {
@@ -93,7 +85,7 @@ void on_input(ByteSpan input) {
       .flags = (choices & kEcn) != 0 ? uint8_t{FL_SETUP_ECN} : uint8_t{0},
       .reserved = 0};
   std::vector<uint8_t> packet(input.begin() + kPrefix, input.end());
-  if (has_headers(packet)) {
+  if (fuzz::has_tcp_headers(packet)) {
     if ((choices & kToListener) != 0) send_to_listener(packet);
     if ((choices & kRightSums) != 0) test::complete_checksums(packet, false);
   }
