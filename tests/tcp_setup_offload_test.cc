@@ -3,22 +3,12 @@
 
 #include "nic/setup/setup.h"
 #include "sim/scripted_peer.h"
+#include "tests/setup_handshakes.h"
 
 namespace fairlead::sim {
 namespace {
 
 using host::State;
-
-host::ListenOptions offloaded(host::SocketOptions socket = {}) {
-  host::ListenOptions options;
-  options.setup_offload = true;
-  options.socket = socket;
-  return options;
-}
-
-Seg linux_syn(const ScriptedPeer& peer) {
-  return seg().syn().mss(1460).sack_ok().wscale(7).ts(peer.ts_clock(), 0);
-}
 
 /// The SYN-ACK, which leaves no trace in the stack.
 Seg handshake(ScriptedPeer& peer, Seg syn) {
@@ -273,28 +263,6 @@ TEST(TcpSetupOffload, AfterTimeWaitANewConnectionMayFollow) {  // RFC 6191
 
 // ---- a seat that answers SYNs without asking the host's table ----
 
-/// Answers a SYN with this relative sequence number as a kernel's program would. Returns the
-/// SYN-ACK, absolute.
-Seg answered_below(ScriptedPeer& peer, uint32_t seq) {
-  SegContext context = peer.to_stack();
-  const std::vector<uint8_t> frame = linux_syn(peer).seq(seq).encode(context);
-  port::TxPacket answer;
-  const nic::SetupOutcome outcome =
-      peer.stack().setup().on_packet({.frame = frame}, peer.now(), answer);
-  EXPECT_EQ(outcome.verdict, FL_SETUP_ANSWERED);
-  std::swap(context.source, context.destination);
-  context.source_isn = context.destination_isn = 0;
-  std::string why;
-  return Seg::decode(answer.header_bytes(), context, why).value_or(Seg{});
-}
-
-Seg acknowledgement(ScriptedPeer& peer, uint32_t seq, const Seg& syn_ack) {
-  return seg()
-      .seq(seq + 1)
-      .ack(*syn_ack.get_seq() + 1 - peer.stack_isn())
-      .ts(peer.ts_clock(), syn_ack.get_options().timestamps->value);
-}
-
 TEST(TcpSetupOffload, AProvenHandshakeTakesAnOldConnectionsPlace) {
   ScriptedPeer peer;
   peer.listen(offloaded());
@@ -358,158 +326,6 @@ TEST(TcpSetupOffload, TimeWaitGivesWayToAProvenHandshakeThatIsNewer) {
   peer.deliver(answer);
   ASSERT_NE(peer.accept(), nullptr);
   EXPECT_EQ(peer.stack().time_wait_count(), 0u);
-}
-
-// ---- a NIC stack that is elsewhere ----
-
-/// Does handshakes with the stack's secrets, behind a link.
-class NicElsewhere final : public nic::NicLink {
- public:
-  explicit NicElsewhere(ScriptedPeer& peer) : peer_(peer) { peer.stack().use_nic(*this); }
-
-  void listen(const nic::ListenMessage& message) override { listens_ = message; }
-  bool take(const nic::Handover& handover) override {
-    taken_ = handover.tuple;
-    return takes_;
-  }
-  /// What it sends up when the peer has completed a handshake with it.
-  std::vector<uint8_t> new_connection() {
-    const Seg syn_ack = answered_below(peer_, 5'000'000);
-    const std::vector<uint8_t> frame =
-        acknowledgement(peer_, 5'000'000, syn_ack).data(100).encode(peer_.to_stack());
-    port::TxPacket none;
-    const nic::SetupOutcome outcome =
-        peer_.stack().setup().on_packet({.frame = frame}, peer_.now(), none);
-    EXPECT_EQ(outcome.verdict, FL_SETUP_NEW_CONNECTION);
-    std::vector<uint8_t> message(frame.size() + nic::kMaxChannelOverhead);
-    message.resize(nic::encode(outcome.connection, {.frame = frame}, message).value());
-    return message;
-  }
-
-  std::optional<nic::ListenMessage> listens_;
-  std::optional<FourTuple> taken_;
-  bool takes_ = true;
-
- private:
-  ScriptedPeer& peer_;
-};
-
-TEST(TcpNicElsewhere, IsToldWhoListens) {
-  ScriptedPeer peer;
-  NicElsewhere nic(peer);
-  host::Listener& listener = peer.listen(offloaded());
-  ASSERT_TRUE(nic.listens_ && nic.listens_->listener);
-  EXPECT_EQ(nic.listens_->endpoint, peer.to_stack().destination);
-  EXPECT_EQ(nic.listens_->listener->mss, 1460);
-  peer.stack().close(&listener);
-  EXPECT_FALSE(nic.listens_->listener);
-}
-
-TEST(TcpNicElsewhere, IsLeftNoSynsWhileAListenerIsFull) {
-  ScriptedPeer peer;
-  NicElsewhere nic(peer);
-  host::ListenOptions options = offloaded();
-  options.backlog = 1;
-  host::Listener& listener = peer.listen(options);
-  peer.deliver_frame(nic.new_connection());
-  peer.expect(seg().ack(5'000'101));
-  ASSERT_TRUE(listener.full());
-  EXPECT_FALSE(nic.listens_->listener);
-  EXPECT_EQ(nic.listens_->endpoint, peer.to_stack().destination);
-  peer.deliver(linux_syn(peer).from_port(7000));
-  peer.expect_nothing();
-  EXPECT_EQ(peer.counters().drop_accept_queue_full, 1u);
-  peer.tick(seconds(2));
-  EXPECT_FALSE(nic.listens_->listener) << "it is still full";
-  peer.accept();
-  EXPECT_FALSE(nic.listens_->listener) << "not with every connection";
-  peer.stack().set_mss_max(listener, 1300);
-  EXPECT_FALSE(nic.listens_->listener);
-  peer.tick(host::Stack::kSetupPause);
-  ASSERT_TRUE(nic.listens_->listener);
-  EXPECT_EQ(nic.listens_->listener->mss, 1300);
-  EXPECT_EQ(peer.counters().setup_pauses, 1u);
-}
-
-TEST(TcpNicElsewhere, IsLeftNoSynsWhileThereIsNoRoomForAConnection) {
-  ScriptedPeer::Options options;
-  options.stack.max_connections = 1;
-  ScriptedPeer peer(options);
-  NicElsewhere nic(peer);
-  peer.listen(offloaded());
-  peer.deliver_frame(nic.new_connection());
-  ASSERT_NE(peer.accept(), nullptr);
-  EXPECT_FALSE(nic.listens_->listener);
-  peer.tick(seconds(3));
-  EXPECT_FALSE(nic.listens_->listener);
-  peer.abort();
-  peer.release();
-  peer.tick(host::Stack::kSetupPause);
-  EXPECT_TRUE(nic.listens_->listener);
-  EXPECT_EQ(peer.counters().setup_pauses, 1u);
-}
-
-TEST(TcpNicElsewhere, ItsMessageMakesOneConnection) {
-  ScriptedPeer peer;
-  NicElsewhere nic(peer);
-  host::Listener& listener = peer.listen(offloaded());
-  const std::vector<uint8_t> message = nic.new_connection();
-  peer.deliver_frame(message);
-  peer.deliver_frame(message);
-  EXPECT_EQ(listener.pending(), 1u);
-  ASSERT_NE(peer.accept(), nullptr);
-  EXPECT_EQ(peer.connection().readable(), 100u);
-  peer.abort();
-  peer.release();
-  peer.deliver_frame(message);
-  EXPECT_EQ(peer.stack().connection_count(), 0u);
-  EXPECT_EQ(peer.counters().connections_accepted, 1u);
-}
-
-TEST(TcpNicElsewhere, OtherMessagesAreCountedAndDropped) {
-  ScriptedPeer peer;
-  NicElsewhere nic(peer);
-  peer.listen(offloaded());
-  std::vector<uint8_t> message = nic.new_connection();
-  message.pop_back();
-  peer.deliver_frame(message);
-  std::vector<uint8_t> listen(nic::kMaxChannelMessage);
-  listen.resize(nic::encode(*nic.listens_, {}, listen).value());
-  peer.deliver_frame(listen);
-  peer.expect_nothing();
-  EXPECT_EQ(peer.counters().drop_bad_message, 2u);
-  EXPECT_EQ(peer.stack().connection_count(), 0u);
-}
-
-TEST(TcpNicElsewhere, MessagesFromTheNetworkAreNone) {
-  ScriptedPeer peer;
-  peer.listen(offloaded());
-  std::vector<uint8_t> message;
-  {
-    ScriptedPeer other;
-    NicElsewhere nic(other);
-    other.listen(offloaded());
-    message = nic.new_connection();
-  }
-  peer.deliver_frame(message);
-  EXPECT_EQ(peer.stack().connection_count(), 0u);
-  EXPECT_EQ(peer.counters().drop_bad_message, 0u);
-}
-
-TEST(TcpNicElsewhere, ClosesWhatItHasRoomFor) {
-  for (bool takes : {true, false}) {
-    ScriptedPeer::Options options;
-    options.socket.teardown_offload = true;
-    ScriptedPeer peer(options);
-    NicElsewhere nic(peer);
-    nic.takes_ = takes;
-    peer.establish_passive();
-    const FourTuple tuple = peer.connection().tuple();
-    peer.release();
-    EXPECT_EQ(nic.taken_, tuple);
-    EXPECT_EQ(peer.stack().connection_count(), takes ? 0u : 1u);
-    EXPECT_EQ(peer.sent(), takes ? 0u : 1u) << "the FIN";
-  }
 }
 
 }  // namespace

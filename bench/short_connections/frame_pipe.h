@@ -65,7 +65,11 @@ class FramePipe {
     // As many slots as frames: there is room for all.
     CHECK(filled_.push_burst(std::span(filling_.frames).first(filling_.count)) == filling_.count);
     filling_.count = 0;
+    const size_t ready = free_.size() + spare_.count;
+    fill_ = 1 - static_cast<double>(ready) / static_cast<double>(free_.capacity());
   }
+  /// Producer: the share of the frames that were under way when flush() was called last.
+  double fill() const { return fill_; }
 
   /// Consumer: there is something to receive().
   bool waiting() const { return !filled_.empty(); }
@@ -98,6 +102,7 @@ class FramePipe {
   std::vector<CacheLine> memory_;
   alignas(CacheLine) Stash spare_;  // the producer's
   Stash filling_;                   // likewise
+  double fill_ = 0;                 // likewise
 };
 
 }  // namespace fairlead::bench

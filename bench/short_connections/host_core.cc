@@ -26,6 +26,7 @@ class PipeLink final : public nic::NicLink {
   bool take(const nic::Handover& handover) override {
     return send([&](MutableByteSpan into) { return encode(handover, into); });
   }
+  double fill() const override { return out_.fill(); }
 
  private:
   template <typename Encode>

@@ -16,6 +16,18 @@ void take_frames(FramePipe& from_host, NicStack& nic, Time now) {
   from_host.give_back(std::span(frames).first(count));
 }
 
+/// Where there is no room it is told again.
+void tell_load(FramePipe& to_host, NicStack& nic, Time now) {
+  const auto load = nic.load(now);
+  Frame* const frame = load ? to_host.take() : nullptr;
+  if (frame == nullptr) return;
+  frame->size =
+      static_cast<uint32_t>(nic::encode(*load, {}, {frame->room(), to_host.frame_bytes()}).value());
+  frame->gso_size = 0;
+  frame->checksum = port::ChecksumState::kVerified;
+  to_host.put(frame);
+}
+
 /// As many as the host has room for, a burst at most: what it sends must not wait for long.
 void send_frames(FramePipe& to_host, ClientGenerator& clients, NicStack& nic, Time now) {
   for (size_t i = 0; i < FramePipe::kBurst; ++i) {
@@ -60,6 +72,7 @@ void NicCore::run(FramePipe& to_host, FramePipe& from_host) {
     clients.on_timer(now);
     take_frames(from_host, nic, now);
     nic.turn(now);
+    tell_load(to_host, nic, now);
     send_frames(to_host, clients, nic, now);
     transactions_.store(clients.counters().transactions, std::memory_order_relaxed);
     connections_.store(clients.counters().connections, std::memory_order_relaxed);

@@ -74,6 +74,11 @@ bool NicStack::from_client(Frame& frame, size_t room, Time now) {
   return true;
 }
 
+std::optional<nic::LoadMessage> NicStack::load(Time now) {
+  return load_report_.next(
+      {.closing = static_cast<uint32_t>(teardown_.active()), .most = kMaxFlows}, now);
+}
+
 void NicStack::turn(Time now) {
   if (teardown_.size() == 0) return;
   teardown_.on_timer(now);

@@ -3,6 +3,7 @@
 //     clients ── SYN ──▶ teardown ▶ setup ── SYN-ACK ──▶ clients
 //                        │ taken      └─ others, proofs as messages ──▶ host
 //     clients ◀── data, FIN, ACK                         ◀── listen, teardown messages
+//                            └─ load, now and then ──▶ host
 #pragma once
 
 #include <array>
@@ -11,6 +12,7 @@
 #include "bench/short_connections/frame_pipe.h"
 #include "bench/short_connections/host_core.h"
 #include "nic/channel/channel.h"
+#include "nic/channel/load_report.h"
 #include "nic/setup/setup.h"
 #include "nic/teardown/teardown.h"
 
@@ -24,6 +26,8 @@ class NicStack {
   void from_host(Frame& frame, Time now);
   /// A client's. True: `frame` is to go to the host.
   bool from_client(Frame& frame, size_t room, Time now);
+  /// How full it is, when the host is to be told.
+  std::optional<nic::LoadMessage> load(Time now);
   /// What is due to clients.
   void turn(Time now);
 
@@ -34,6 +38,7 @@ class NicStack {
   OneHop router_;
   nic::SetupOffload setup_;
   nic::Teardown teardown_;
+  nic::LoadReport load_report_;
   bool offloads_ = false;  // setup
   port::PacketBurst burst_;
   std::array<uint8_t, 2048> scratch_;

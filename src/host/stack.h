@@ -160,6 +160,9 @@ class Stack {
   void catch_up_teardowns(Time now) { teardown_.catch_up(now); }
   /// Connections that the NIC stack closes.
   const nic::Teardown& teardown() const { return teardown_; }
+  /// Of those that it may close it is given so many now: all, 1, while its table of them and the
+  /// way there are half empty; from there on fewer and fewer; none, 0, when one of the two is full.
+  double teardown_share() const;
 
   /// Resets every connection: the machine is going away. Those the application owns end with
   /// ECONNABORTED. Splices that have sunk to the kernel's seat go on when they are left to it.
@@ -281,9 +284,12 @@ class Stack {
   /// True when the segment was dealt with.
   bool on_setup_answer(Segment& segment, const port::RxPacket& packet, Time now);
   void on_channel_message(const port::RxPacket& message, Time now);
+  void on_new_connection(const nic::NewConnectionMessage& made, const port::RxPacket& message,
+                         Time now);
   bool open_confirmed(const nic::NewConnection& made, Listener& listener, Segment& segment,
                       Time now);
   void supersede(Connection& connection);
+  double nic_fill() const;
   bool allows_teardown();
   bool may_hand_over(const Connection& connection) const;
   /// False: the host closes it.
@@ -326,6 +332,8 @@ class Stack {
   std::vector<port::TcpPacketSpec> farewells_;  // RSTs of ours, two for a connection or splice
 
   nic::NicLink* nic_ = nullptr;
+  nic::LoadMessage nic_load_;  // of a NIC stack elsewhere
+  Time nic_load_at_{};
   nic::SetupSeat* setup_seat_ = nullptr;
   Time look_for_room_at_ = Time::max();  // some listener's SYNs are not left to it meanwhile
   nic::SetupOffload setup_;

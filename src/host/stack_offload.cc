@@ -6,12 +6,17 @@
 #include "base/check.h"
 #include "host/stack.h"
 #include "host/teardown_segment.h"
+#include "nic/channel/load_report.h"
 
 namespace fairlead::host {
 namespace {
 
 /// Buffers of a send queue that is handed over; a longer queue is sent by the host.
 constexpr size_t kMaxHandoverSpans = 64;
+
+double share_of(size_t part, size_t whole) {
+  return part < whole ? static_cast<double>(part) / static_cast<double>(whole) : 1;
+}
 
 }  // namespace
 
@@ -113,21 +118,30 @@ bool Stack::on_setup_answer(Segment& segment, const port::RxPacket& packet, Time
 void Stack::on_channel_message(const port::RxPacket& message, Time now) {
   const auto bytes = const_cast<uint8_t*>(message.frame.data());
   Result<nic::ChannelMessage> decoded = nic::decode({bytes, message.frame.size()});
-  const auto* made = decoded ? std::get_if<nic::NewConnectionMessage>(&*decoded) : nullptr;
-  if (made == nullptr) {
+  if (!decoded) {
     ++resources_.counters.drop_bad_message;
-    return;
+  } else if (const auto* made = std::get_if<nic::NewConnectionMessage>(&*decoded)) {
+    on_new_connection(*made, message, now);
+  } else if (const auto* load = std::get_if<nic::LoadMessage>(&*decoded)) {
+    nic_load_ = *load;
+    nic_load_at_ = now;
+  } else {
+    ++resources_.counters.drop_bad_message;
   }
-  port::RxPacket packet = made->packet;
+}
+
+void Stack::on_new_connection(const nic::NewConnectionMessage& made, const port::RxPacket& message,
+                              Time now) {
+  port::RxPacket packet = made.packet;
   packet.checksum = message.checksum;
   packet.port_index = message.port_index;
   Segment segment;
   ByteSpan icmp;
   if (parse_frame(packet, segment, icmp, resources_.counters) != FrameKind::kTcp) return;
   Listener* listener = find_listener(segment.tuple.local);
-  const bool is_new = listener != nullptr && segment.tuple == made->connection.tuple &&
-                      index_.find(segment.tuple) == nullptr && !setup_.is_made(made->connection);
-  if (is_new && open_confirmed(made->connection, *listener, segment, now)) return;
+  const bool is_new = listener != nullptr && segment.tuple == made.connection.tuple &&
+                      index_.find(segment.tuple) == nullptr && !setup_.is_made(made.connection);
+  if (is_new && open_confirmed(made.connection, *listener, segment, now)) return;
   on_tcp(segment, packet, now);
 }
 
@@ -172,14 +186,19 @@ void Stack::supersede(Connection& c) {
 
 // ---- teardown ----
 
-// All of them while it is half empty, then fewer and fewer.
+double Stack::nic_fill() const {
+  if (nic_ == nullptr) return share_of(teardown_.active(), config_.max_teardowns);
+  const bool holds = now_ - nic_load_at_ < nic::LoadReport::kHolds;
+  return std::max(holds ? share_of(nic_load_.closing, nic_load_.most) : 0, nic_->fill());
+}
+
+double Stack::teardown_share() const { return std::clamp(2 * (1 - nic_fill()), 0.0, 1.0); }
+
 bool Stack::allows_teardown() {
-  const uint32_t most = config_.max_teardowns;
-  const auto active = static_cast<uint32_t>(teardown_.active());
-  if (active < most / 2) return true;
-  const bool allowed = rng_.below(most) < 2 * (most - std::min(most, active));
-  if (!allowed) ++resources_.counters.teardowns_kept;
-  return allowed;
+  const double share = teardown_share();
+  if (share == 1 || rng_.chance(share)) return true;
+  ++resources_.counters.teardowns_kept;
+  return false;
 }
 
 bool Stack::may_hand_over(const Connection& c) const {

@@ -257,9 +257,11 @@ std::string render_stats(const Json& stats) {
   const Json& teardown = member(stats, "teardown");
   const std::string closed = moved_counters(member(teardown, "counters"));
   if (!closed.empty()) {
-    out += fmt::format("\nclosed by the NIC stack: {} now, {} in time-wait, {} bytes held\n\n",
-                       field(teardown, "active"), field(teardown, "time_wait"),
-                       field(teardown, "held_bytes")) +
+    out += fmt::format(
+               "\nclosed by the NIC stack: {} now, {} in time-wait, {} bytes held; it gets {}% "
+               "of those that it may close\n\n",
+               field(teardown, "active"), field(teardown, "time_wait"),
+               field(teardown, "held_bytes"), field(teardown, "handed_over_percent")) +
            closed;
   }
   const Json& aggregators = member(stats, "aggregators");

@@ -71,6 +71,18 @@ TEST(Render, StatsShowSplicesAndWhyThereAreNotMore) {
   EXPECT_EQ(out.find("the kernel's programs"), std::string::npos);
 }
 
+TEST(Render, StatsShowHowManyConnectionsTheNicStackIsGiven) {
+  Json stats;
+  stats["teardown"] = {
+      {"active", 40'000u}, {"time_wait", 7u}, {"held_bytes", 8u}, {"handed_over_percent", 77u}};
+  stats["teardown"]["counters"]["taken"] = 50'000u;
+  const std::string out = render_stats(stats);
+  EXPECT_NE(out.find("closed by the NIC stack: 40000 now, 7 in time-wait, 8 bytes held; "
+                     "it gets 77% of those that it may close\n"),
+            std::string::npos)
+      << out;
+}
+
 TEST(Render, RepliesOfAnotherKindShowAsDashes) {
   for (const Json& odd :
        {Json(), Json(1), Json::array(), Json("x"), Json{{"connections", 1}},

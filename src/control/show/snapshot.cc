@@ -93,17 +93,20 @@ Json teardown_json(std::span<const StatsSnapshot> shards) {
   size_t active = 0;
   size_t resting = 0;
   size_t bytes = 0;
+  double share = 1;
   std::map<std::string, uint64_t> counters;
   for (const StatsSnapshot& stats : shards) {
     active += stats.teardowns;
     resting += stats.teardowns_time_wait;
     bytes += stats.teardown_bytes;
+    share = std::min(share, stats.teardown_share);
     stats.teardown_counters.for_each(
         [&](std::string_view name, uint64_t value) { counters[std::string(name)] += value; });
   }
   return {{"active", active},
           {"time_wait", resting},
           {"held_bytes", bytes},
+          {"handed_over_percent", static_cast<int>(100 * share)},
           {"counters", std::move(counters)}};
 }
 
@@ -150,6 +153,7 @@ StatsSnapshot snapshot_stats(const Shard& shard) {
   out.teardowns = teardown.active();
   out.teardowns_time_wait = teardown.size() - teardown.active();
   out.teardown_bytes = teardown.held_bytes();
+  out.teardown_share = stack.teardown_share();
   out.teardown_counters = teardown.counters();
   for (port::Port* port : shard.ports()) {
     PortSnapshot& row = out.ports.emplace_back(

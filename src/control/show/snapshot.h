@@ -61,6 +61,7 @@ struct StatsSnapshot {
   size_t teardowns = 0;            // closed by the NIC stack
   size_t teardowns_time_wait = 0;  // likewise, resting
   size_t teardown_bytes = 0;
+  double teardown_share = 1;  // host::Stack::teardown_share()
   nic::TeardownCounters teardown_counters;
 };
 

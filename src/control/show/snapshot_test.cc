@@ -46,11 +46,22 @@ TEST(Snapshot, CountersAreSumsAndPortsArePerShard) {
   EXPECT_EQ(json["ports"][1]["aggregate"]["packets_in"], 45);
 }
 
+TEST(Snapshot, TheBusiestNicStackSaysHowManyConnectionsAreHandedOver) {
+  StatsSnapshot shards[2];
+  shards[0].teardowns = 3;
+  shards[0].teardown_share = 0.379;
+  shards[1].teardowns = 4;
+  const Json json = stats_json(shards)["teardown"];
+  EXPECT_EQ(json["active"], 7);
+  EXPECT_EQ(json["handed_over_percent"], 37);
+}
+
 TEST(Snapshot, EveryFieldThatIsRenderedIsThere) {
   const ConnectionsSnapshot one[] = {connections(1, 1)};
   const std::vector<ListenerSnapshot> listeners[] = {{{kLocal, 1, 2}}};
   StatsSnapshot stats[1];
   stats[0].ports.push_back({"eth0", {}, {}});
+  stats[0].teardown_counters.taken = 1;
   Json with_uptime = stats_json(stats);
   with_uptime["uptime_seconds"] = 3u;
   for (const std::string& text :

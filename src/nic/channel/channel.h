@@ -6,6 +6,7 @@
 //   host ──▶ NIC   teardown 0x090B      close this connection: all that is left to send, and FIN
 //   host ──▶ NIC   splice 0x090C        make one connection of these two
 //            NIC ──▶ host   closed 0x090D           how a teardown or a splice ended
+//            NIC ──▶ host   load 0x090F             how full its table of closing connections is
 //
 // A message is an Ethernet frame whose type says which; all other frames are packets between host
 // and network. Two messages are packets, one as it came, one as it is to go out, with another type
@@ -38,6 +39,7 @@ inline constexpr uint16_t kTeardown = 0x090b;
 inline constexpr uint16_t kSplice = 0x090c;
 inline constexpr uint16_t kClosed = 0x090d;
 inline constexpr uint16_t kListen = 0x090e;
+inline constexpr uint16_t kLoad = 0x090f;
 }  // namespace channel_type
 
 /// The Ethernet addresses of a message that holds no packet.
@@ -70,8 +72,14 @@ struct TeardownMessage {
   }
 };
 
+/// How many connections the NIC stack is closing, and may be.
+struct LoadMessage {
+  uint32_t closing = 0;  // Teardown::active()
+  uint32_t most = 1;     // not 0, nor below `closing`
+};
+
 using ChannelMessage = std::variant<ListenMessage, NewConnectionMessage, TeardownMessage,
-                                    SplicePair, TeardownReport, SpliceReport>;
+                                    SplicePair, TeardownReport, SpliceReport, LoadMessage>;
 
 /// Bytes: of the longest message that holds no packet, and of what a packet's frame grows by.
 inline constexpr size_t kMaxChannelMessage = 192;
@@ -82,6 +90,7 @@ Result<size_t> encode(const ListenMessage& message, const ChannelLink& link, Mut
 Result<size_t> encode(const SplicePair& pair, const ChannelLink& link, MutableByteSpan out);
 Result<size_t> encode(const TeardownReport& report, const ChannelLink& link, MutableByteSpan out);
 Result<size_t> encode(const SpliceReport& report, const ChannelLink& link, MutableByteSpan out);
+Result<size_t> encode(const LoadMessage& load, const ChannelLink& link, MutableByteSpan out);
 /// `packet`: in which SetupOffload has found `connection`; a frame without tags.
 Result<size_t> encode(const NewConnection& connection, const port::RxPacket& packet,
                       MutableByteSpan out);

@@ -160,6 +160,17 @@ Result<ChannelMessage> decode_closed(ByteSpan frame) {
   return bad("closed: nothing has number {}", what);
 }
 
+Result<ChannelMessage> decode_load(ByteSpan frame) {
+  const auto body = read<layout::Load>(frame, "load");
+  if (!body) return std::unexpected(body.error());
+  const LoadMessage load{.closing = body->closing.value(), .most = body->most.value()};
+  if (load.most == 0) return bad("load: room for no connection");
+  if (load.closing > load.most) {
+    return bad("load: {} connections, where there is room for {}", load.closing, load.most);
+  }
+  return load;
+}
+
 // ---- those that are packets ----
 
 /// A packet and what stands behind it.
@@ -299,7 +310,7 @@ std::optional<uint16_t> type_of(ByteSpan frame) {
 
 bool is_channel_message(ByteSpan frame) {
   const std::optional<uint16_t> type = type_of(frame);
-  return type && *type >= channel_type::kNewConnection && *type <= channel_type::kListen;
+  return type && *type >= channel_type::kNewConnection && *type <= channel_type::kLoad;
 }
 
 std::optional<uint64_t> glance_at_proof(ByteSpan frame) {
@@ -323,6 +334,8 @@ Result<ChannelMessage> decode(MutableByteSpan frame) {
       return decode_closed(frame);
     case channel_type::kListen:
       return decode_listen(frame);
+    case channel_type::kLoad:
+      return decode_load(frame);
     default:
       return bad("channel: a frame of type 0x{:04x} is no message", *type);
   }

@@ -123,6 +123,11 @@ Result<size_t> encode(const SpliceReport& report, const ChannelLink& link, Mutab
   return write(channel_type::kClosed, link, body, out);
 }
 
+Result<size_t> encode(const LoadMessage& load, const ChannelLink& link, MutableByteSpan out) {
+  const layout::Load body{.closing = Be32(load.closing), .most = Be32(load.most)};
+  return write(channel_type::kLoad, link, body, out);
+}
+
 Result<size_t> encode(const NewConnection& connection, const port::RxPacket& packet,
                       MutableByteSpan out) {
   const size_t size = frame_size(packet.frame);

@@ -118,4 +118,10 @@ struct ClosedSplice {
 };
 static_assert(sizeof(ClosedSplice) == 106 && alignof(ClosedSplice) == 1);
 
+struct Load {
+  Be32 closing;
+  Be32 most;
+};
+static_assert(sizeof(Load) == 8 && alignof(Load) == 1);
+
 }  // namespace fairlead::nic::channel_layout

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "nic/channel/load_report.h"
 #include "nic/setup/setup_cookie.h"
 #include "port/packet_builder.h"
 #include "tests/channel_messages.h"
@@ -104,6 +105,8 @@ const Bytes kClosedSpliceBytes = bytes(
     "00000000000000000000ffff0a000001 00000000000000000000ffff0a000002 ee48 1f90"
     "000000000000000a 00000000000007d0 000000000000000c 0000000000000bb8");
 
+const Bytes kLoadBytes = bytes("020000000002 020000000001 090f 00009c40 00010000");
+
 const Bytes kNewConnectionBytes = bytes(
     "020000000002 020000000001 090a"
     "45000037000100004006 8e84 c6336407 c0000201"
@@ -189,6 +192,13 @@ TEST(Channel, ClosedSpliceHasTheseBytes) {
   EXPECT_EQ(read.message.down.packets, 12u);
   EXPECT_EQ(read.message.down.bytes, 3000u);
   EXPECT_EQ(read.message.end, SpliceEnd::kRemoved);
+}
+
+TEST(Channel, LoadHasTheseBytes) {
+  EXPECT_EQ(encoded(LoadMessage{.closing = 40'000, .most = 65'536}), kLoadBytes);
+  const Decoded<LoadMessage> read(kLoadBytes);
+  EXPECT_EQ(read.message.closing, 40'000u);
+  EXPECT_EQ(read.message.most, 65'536u);
 }
 
 TEST(Channel, NewConnectionHasTheseBytes) {
@@ -378,11 +388,35 @@ TEST(Channel, AnyNewConnectionSurvivesTheWay) {
   }
 }
 
+// ---- how often the load is told ----
+
+TEST(LoadReport, TellsEachSixteenthAndWhatIsLeftToTellAgainAndAgain) {
+  LoadReport report;
+  Time now{seconds(100)};
+  const auto told = [&](uint32_t closing) {
+    return report.next({.closing = closing, .most = 160}, now).has_value();
+  };
+  EXPECT_FALSE(told(0));
+  EXPECT_FALSE(told(9));
+  EXPECT_TRUE(told(10));
+  EXPECT_FALSE(told(30)) << "a message a millisecond";
+  now += milliseconds(1);
+  EXPECT_TRUE(told(30));
+  EXPECT_EQ(report.next({.closing = 160, .most = 160}, now + milliseconds(1))->closing, 160u);
+  now += LoadReport::kHolds / 2;
+  EXPECT_TRUE(told(160)) << "before the host forgets it";
+  now += milliseconds(1);
+  EXPECT_TRUE(told(0));
+  now += minutes(1);
+  EXPECT_FALSE(told(9)) << "nothing to tell";
+}
+
 // ---- refusals ----
 
 TEST(Channel, AFrameEndsWhereItsMessageDoes) {
-  for (const Bytes* golden : {&kListenBytes, &kSpliceBytes, &kClosedTeardownBytes,
-                              &kClosedSpliceBytes, &kNewConnectionBytes, &kTeardownBytes}) {
+  for (const Bytes* golden :
+       {&kListenBytes, &kSpliceBytes, &kClosedTeardownBytes, &kClosedSpliceBytes, &kLoadBytes,
+        &kNewConnectionBytes, &kTeardownBytes}) {
     for (size_t size = 0; size < golden->size(); ++size) {
       EXPECT_NE(refusal({golden->begin(), golden->begin() + static_cast<ptrdiff_t>(size)}), "");
     }
@@ -403,7 +437,7 @@ TEST(Channel, ARefusalSaysWhatIsWrong) {
     std::string_view reason;
   };
   const Case cases[] = {
-      {kListenBytes, 13, 0x0f, "channel: a frame of type 0x090f is no message"},
+      {kListenBytes, 13, 0x10, "channel: a frame of type 0x0910 is no message"},
       {kListenBytes, 31, 0, "listen: port 0"},
       {kListenBytes, 32, 2, "listen: reserved bits are set"},
       {kListenBytes, 32, 0, "listen: off, and yet with parameters"},
@@ -421,6 +455,8 @@ TEST(Channel, ARefusalSaysWhatIsWrong) {
       {kClosedTeardownBytes, 16, 1, "closed teardown: addresses of two families"},
       {kClosedSpliceBytes, 15, 6, "closed splice: no end has number 6"},
       {kClosedSpliceBytes, 52, 1, "closed splice: addresses of two families"},
+      {kLoadBytes, 19, 0, "load: room for no connection"},
+      {kLoadBytes, 15, 1, "load: 105536 connections, where there is room for 65536"},
       {kNewConnectionBytes, 23, 17, "new connection: no TCP segment in it"},
       {kNewConnectionBytes, 46, 0xf0, "new connection: a TCP header that contradicts its length"},
       {kNewConnectionBytes, 17, 0x36, "new connection: 19 bytes behind the packet, not 18"},

@@ -23,6 +23,8 @@ class NicLink : public SetupSeat {
  public:
   /// The connection is its own to close. False: no room, nothing was sent.
   virtual bool take(const Handover& handover) = 0;
+  /// How much of the room on the way there is taken: from 0 to 1.
+  virtual double fill() const = 0;
 
  protected:
   ~NicLink() = default;
