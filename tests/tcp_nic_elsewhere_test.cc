@@ -206,6 +206,46 @@ TEST(TcpNicElsewhere, GetsFewerAndFewerTheFullerItOrTheWayThereIs) {
   }
 }
 
+TEST(TcpNicElsewhere, TellsHowConnectionsEnded) {
+  ScriptedPeer peer;
+  NicElsewhere nic(peer);
+  deliver_message(peer, nic::TeardownReport{.tuple = {}, .end = nic::TeardownEnd::kClosed});
+  EXPECT_EQ(peer.counters().teardowns_reported, 1u);
+  EXPECT_EQ(peer.counters().drop_bad_message, 0u);
+}
+
+TEST(TcpNicElsewhere, WhatWasUnderWayWhenItGotTheConnectionIsNotReset) {
+  ScriptedPeer::Options options;
+  options.socket.teardown_offload = true;
+  ScriptedPeer peer(options);
+  NicElsewhere nic(peer);
+  peer.establish_passive();
+  peer.write(500);
+  peer.ignore_sent();
+  peer.release();
+  ASSERT_TRUE(nic.taken_);
+  peer.deliver(seg().seq(1).ack(501));
+  peer.deliver(seg().seq(1).ack(501).data(10));
+  peer.deliver(seg().seq(1).ack(501).fin());
+  peer.expect_nothing();
+  EXPECT_EQ(peer.counters().drop_handed_over, 3u);
+  peer.tick(host::RecentHandovers::kRecent);
+  peer.deliver(seg().seq(1).ack(501));
+  peer.expect(seg().seq(501).rst());
+}
+
+TEST(TcpNicElsewhere, LeavesSynsThatMayFollowToTheHost) {
+  ScriptedPeer::Options options;
+  options.socket.teardown_offload = true;
+  ScriptedPeer peer(options);
+  NicElsewhere nic(peer);
+  peer.establish_passive();
+  peer.release();
+  ASSERT_TRUE(nic.taken_);
+  peer.deliver(seg().syn().seq(1'000'000).mss(1460));
+  EXPECT_EQ(peer.stack().connection_count(), 1u);
+}
+
 TEST(TcpNicElsewhere, ClosesWhatItHasRoomFor) {
   for (bool takes : {true, false}) {
     ScriptedPeer::Options options;

@@ -44,6 +44,8 @@ namespace fairlead::host {
   X(connections_refused)                                                              \
   X(connections_superseded) /* their peer has opened anew, and proved it */           \
   X(teardowns_kept)         /* closed by the host: the NIC stack has many to close */ \
+  X(teardowns_reported)     /* ends that a NIC stack elsewhere has told of */         \
+  X(drop_handed_over)       /* on its way when a NIC stack elsewhere got the rest */  \
   X(drop_bad_message)       /* of a NIC stack elsewhere */                            \
   X(setup_pauses)           /* a full listener was not left to the NIC stack */       \
   X(drop_forged_handshake)                                                            \

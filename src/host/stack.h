@@ -39,6 +39,7 @@
 #include "host/counters.h"
 #include "host/listener.h"
 #include "host/path_cache.h"
+#include "host/recent_handovers.h"
 #include "host/resources.h"
 #include "host/splicing.h"
 #include "host/time_wait.h"
@@ -144,6 +145,7 @@ class Stack {
   /// need the same setup secrets. What comes in may be its messages, in frames that are ours alone.
   void use_nic(nic::NicLink& link) {
     nic_ = &link;
+    handed_over_.emplace(config_.max_teardowns);
     use_setup_seat(link);
   }
   /// SYNs may be answered there; it outlives the stack. Before listen().
@@ -291,6 +293,7 @@ class Stack {
   void supersede(Connection& connection);
   double nic_fill() const;
   bool allows_teardown();
+  bool on_handed_over(const Segment& segment);
   bool may_hand_over(const Connection& connection) const;
   /// False: the host closes it.
   bool hand_over(Connection& connection);
@@ -334,6 +337,7 @@ class Stack {
   nic::NicLink* nic_ = nullptr;
   nic::LoadMessage nic_load_;  // of a NIC stack elsewhere
   Time nic_load_at_{};
+  std::optional<RecentHandovers> handed_over_;  // with nic_
   nic::SetupSeat* setup_seat_ = nullptr;
   Time look_for_room_at_ = Time::max();  // some listener's SYNs are not left to it meanwhile
   nic::SetupOffload setup_;

@@ -107,6 +107,7 @@ void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
     if (on_time_wait_segment(*entry, segment, now)) return;
     isn_above = last;
   }
+  if (on_handed_over(segment)) return;
   if (Listener* listener = find_listener(segment.tuple.local)) {
     if (may_answer_by_cookie(*listener, segment, isn_above.has_value()) &&
         answer_by_cookie(packet, now)) {

@@ -125,6 +125,8 @@ void Stack::on_channel_message(const port::RxPacket& message, Time now) {
   } else if (const auto* load = std::get_if<nic::LoadMessage>(&*decoded)) {
     nic_load_ = *load;
     nic_load_at_ = now;
+  } else if (std::holds_alternative<nic::TeardownReport>(*decoded)) {
+    ++resources_.counters.teardowns_reported;
   } else {
     ++resources_.counters.drop_bad_message;
   }
@@ -235,11 +237,22 @@ bool Stack::hand_over(Connection& c) {
   const bool taken =
       nic_ != nullptr ? nic_->take(handover) : teardown_.take(handover, now_).has_value();
   if (!taken) return false;
+  if (handed_over_) handed_over_->insert(flow_hasher_(c.tuple_), now_);
   c.observer_ = nullptr;
   c.owned_ = false;
   c.end(Errc::kOk);
   update(c);
   return true;
+}
+
+// As if lost on the way: the peer sends it again, and the NIC stack knows the connection by then. A
+// SYN that comes up may open another one.
+bool Stack::on_handed_over(const Segment& segment) {
+  const bool opens = segment.syn() && !segment.ack_flag();
+  if (!handed_over_ || opens) return false;
+  const bool recent = handed_over_->contains(flow_hasher_(segment.tuple), now_);
+  if (recent) ++resources_.counters.drop_handed_over;
+  return recent;
 }
 
 nic::Teardown::Verdict Stack::on_teardown_segment(const Segment& segment, Time now) {
