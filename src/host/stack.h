@@ -297,6 +297,8 @@ class Stack {
   bool may_hand_over(const Connection& connection) const;
   /// False: the host closes it.
   bool hand_over(Connection& connection);
+  bool hand_over_queue(Connection& connection);
+  bool hand_over(Connection& connection, std::span<const ByteSpan> data);
   nic::Teardown::Verdict on_teardown_segment(const Segment& segment, Time now);
 
   // stack_output.cc

@@ -218,13 +218,23 @@ bool Stack::may_hand_over(const Connection& c) const {
 
 bool Stack::hand_over(Connection& c) {
   if (!may_hand_over(c) || !allows_teardown() || !paths_.refresh(*c.path_)) return false;
+  if (!c.is_quasi()) return hand_over_queue(c);
+  if (c.quasi_.written == nullptr) return hand_over(c, {});
+  const ByteSpan text = c.quasi_.written->bytes();
+  return hand_over(c, {&text, 1});
+}
+
+bool Stack::hand_over_queue(Connection& c) {
   std::array<ByteSpan, kMaxHandoverSpans> data;
   size_t spans = 0;
-  const Buffer* buffer = c.is_quasi() ? c.quasi_.written : c.tcb_->sender.chain().head();
-  for (; buffer != nullptr; buffer = buffer->next) {
+  for (const Buffer* buffer = c.tcb_->sender.chain().head(); buffer; buffer = buffer->next) {
     if (spans == data.size()) return false;
     data[spans++] = buffer->bytes();
   }
+  return hand_over(c, std::span(data).first(spans));
+}
+
+bool Stack::hand_over(Connection& c, std::span<const ByteSpan> data) {
   c.update_mss(now_);
   nic::Handover handover{.tuple = c.tuple_,
                          .local_mac = c.path_->path.local_mac,
@@ -232,7 +242,7 @@ bool Stack::hand_over(Connection& c) {
                          .port_index = c.path_->path.port_index,
                          .mss = c.mss_,
                          .timestamps = {},
-                         .data = std::span(data).first(spans)};
+                         .data = data};
   c.describe(handover, now_);
   const bool taken =
       nic_ != nullptr ? nic_->take(handover) : teardown_.take(handover, now_).has_value();

@@ -34,8 +34,8 @@ size_t l4_offset(bool v4) {
   return sizeof(wire::EthernetHeader) + (v4 ? sizeof(wire::Ipv4Header) : sizeof(wire::Ipv6Header));
 }
 
-void write_ip(TxPacket& packet, const IpSpec& spec) {
-  uint8_t* const start = packet.header.data();
+/// Ethernet and IP header: l4_offset() bytes.
+void write_ip(uint8_t* start, const IpSpec& spec) {
   const bool v4 = spec.destination.is_v4();
   new (start) wire::EthernetHeader{spec.next_hop, spec.local_mac,
                                    Be16(v4 ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6)};
@@ -50,7 +50,7 @@ void write_ip(TxPacket& packet, const IpSpec& spec) {
     h->protocol = spec.protocol;
     h->source = spec.source.v4_value();
     h->destination = spec.destination.v4_value();
-    h->checksum = checksum_finish(checksum_add(0, {ip, sizeof(wire::Ipv4Header)}));
+    h->checksum = checksum_finish(checksum_add_fixed<sizeof(wire::Ipv4Header)>(0, ip));
   } else {
     auto* h = new (ip) wire::Ipv6Header;
     h->version_class_flow = 0x60000000u | uint32_t{static_cast<uint8_t>(spec.ecn)} << 20;
@@ -60,6 +60,9 @@ void write_ip(TxPacket& packet, const IpSpec& spec) {
     h->source = spec.source.bytes();
     h->destination = spec.destination.bytes();
   }
+}
+
+void note_layers(TxPacket& packet, bool v4) {
   packet.l4_offset = static_cast<uint16_t>(l4_offset(v4));
   packet.checksum_partial = true;
   packet.ipv6 = !v4;
@@ -74,12 +77,12 @@ uint16_t pseudo_header(const IpSpec& spec) {
 
 }  // namespace
 
-void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
-  uint8_t* const start = packet.header.data();
+size_t write_tcp_headers(const TcpPacketSpec& spec, size_t payload_size,
+                         std::span<uint8_t, kMaxTcpHeaders> out) {
+  uint8_t* const start = out.data();
   const size_t l4 = l4_offset(spec.tuple.remote.address.is_v4());
-  size_t options =
-      spec.options.emit(MutableByteSpan(packet.header).subspan(l4 + sizeof(wire::TcpHeader)));
-  size_t tcp_size = sizeof(wire::TcpHeader) + options;
+  const size_t options = spec.options.emit(out.subspan(l4 + sizeof(wire::TcpHeader)));
+  const size_t tcp_size = sizeof(wire::TcpHeader) + options;
   const IpSpec ip{.source = spec.tuple.local.address,
                   .destination = spec.tuple.remote.address,
                   .local_mac = spec.local_mac,
@@ -87,8 +90,8 @@ void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
                   .protocol = wire::ip_protocol::kTcp,
                   .hop_limit = kHopLimit,
                   .ecn = spec.ecn,
-                  .l4_length = static_cast<uint32_t>(tcp_size + packet.payload_size)};
-  write_ip(packet, ip);
+                  .l4_length = static_cast<uint32_t>(tcp_size + payload_size)};
+  write_ip(start, ip);
   auto* tcp = new (start + l4) wire::TcpHeader;
   tcp->source_port = spec.tuple.local.port;
   tcp->destination_port = spec.tuple.remote.port;
@@ -98,7 +101,13 @@ void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
   tcp->flags = spec.flags;
   tcp->window = spec.window;
   tcp->checksum = pseudo_header(ip);
-  packet.header_size = static_cast<uint16_t>(l4 + tcp_size);
+  return l4 + tcp_size;
+}
+
+void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec) {
+  const auto header = std::span(packet.header).first<kMaxTcpHeaders>();
+  packet.header_size = static_cast<uint16_t>(write_tcp_headers(spec, packet.payload_size, header));
+  note_layers(packet, spec.tuple.remote.address.is_v4());
   packet.port_index = spec.port_index;
 }
 
@@ -122,7 +131,8 @@ void build_icmp_error(TxPacket& packet, const IcmpErrorSpec& spec) {
                   .hop_limit = spec.hop_limit,
                   .ecn = wire::Ecn::kNotCapable,
                   .l4_length = static_cast<uint32_t>(headers + rest.size())};
-  write_ip(packet, ip);
+  write_ip(packet.header.data(), ip);
+  note_layers(packet, v4);
   auto* icmp = new (packet.header.data() + l4) wire::IcmpHeader(spec.header);
   icmp->checksum = v4 ? uint16_t{0} : pseudo_header(ip);
   std::ranges::copy(spec.quoted_headers, packet.header.begin() + l4 + sizeof(wire::IcmpHeader));

@@ -1,8 +1,9 @@
-// Writes Ethernet, IP, TCP and ICMP headers into a TxPacket: the one place that does.
+// Writes Ethernet, IP, TCP and ICMP headers: the one place that does.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/seq_num.h"
 #include "port/packet.h"
@@ -56,8 +57,15 @@ struct PacketPatch {
   std::optional<SeqNum> ack;  // instead of what it acknowledges; SACK blocks are blanked
 };
 
-/// Fills headers for the payload already in `packet` (payload_size, gso_size). The IP checksum is
+/// Bytes of Ethernet, IPv6 and the longest TCP header.
+inline constexpr size_t kMaxTcpHeaders = 14 + 40 + 60;
+
+/// Writes the headers of a packet with so much payload and returns their size. The IP checksum is
 /// complete, the TCP checksum partial (pseudo-header sum), DF is set on IPv4.
+size_t write_tcp_headers(const TcpPacketSpec& spec, size_t payload_size,
+                         std::span<uint8_t, kMaxTcpHeaders> out);
+
+/// Fills headers for the payload already in `packet` (payload_size, gso_size).
 void build_tcp_packet(TxPacket& packet, const TcpPacketSpec& spec);
 
 /// Writes the whole packet, all checksums complete. The quote's end is left out where the packet

@@ -85,9 +85,11 @@ void ChecksumAccumulator::add(ByteSpan bytes) {
 }
 
 uint64_t pseudo_header_sum(const PseudoHeader& pseudo) {
-  uint64_t sum = uint64_t{pseudo.protocol} + pseudo.length;
-  sum = checksum_add(sum, pseudo.source.header_bytes());
-  return checksum_add(sum, pseudo.destination.header_bytes());
+  const uint64_t sum = uint64_t{pseudo.protocol} + pseudo.length;
+  // Both families at once: an IPv4-mapped address is the IPv4 one behind 16 bits of ones, whose
+  // sum is 0 modulo 0xffff, and zeros.
+  return checksum_add_fixed<16>(checksum_add_fixed<16>(sum, pseudo.source.bytes().data()),
+                                pseudo.destination.bytes().data());
 }
 
 }  // namespace fairlead

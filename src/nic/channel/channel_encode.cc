@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 
@@ -147,11 +148,8 @@ Result<size_t> encode(const NewConnection& connection, const port::RxPacket& pac
 }
 
 Result<size_t> encode(const Handover& handover, MutableByteSpan out) {
-  uint64_t bytes = 0;
+  size_t bytes = 0;
   for (const ByteSpan part : handover.data) bytes += part.size();
-  const size_t headers =
-      port::headers_to(handover.tuple.remote.address) + (handover.timestamps ? 12 : 0);
-  if (headers + bytes > std::numeric_limits<uint16_t>::max()) return fail(Errc::kMessageTooLong);
   port::TcpPacketSpec spec;
   spec.tuple = handover.tuple;
   spec.local_mac = handover.local_mac;
@@ -161,10 +159,11 @@ Result<size_t> encode(const Handover& handover, MutableByteSpan out) {
   spec.flags = wire::tcp_flag::kFin | wire::tcp_flag::kAck | wire::tcp_flag::kPsh;
   spec.window = handover.window;
   spec.options.timestamps = handover.timestamps;
-  port::TxPacket packet;
-  packet.clear();
-  packet.payload_size = static_cast<uint32_t>(bytes);
-  port::build_tcp_packet(packet, spec);
+  std::array<uint8_t, port::kMaxTcpHeaders> headers;
+  const size_t headers_size = port::write_tcp_headers(spec, bytes, headers);
+  if (headers_size - kEthernet + bytes > std::numeric_limits<uint16_t>::max()) {
+    return fail(Errc::kMessageTooLong);
+  }
   const layout::Teardown trailer{
       .mss = Be16(handover.mss),
       .rto = Be32(microseconds_of(handover.rto)),
@@ -174,9 +173,9 @@ Result<size_t> encode(const Handover& handover, MutableByteSpan out) {
       .receive_window = Be32(handover.receive_window),
       .port_index = handover.port_index,
       .reserved = 0};
-  const size_t size = packet.size() + sizeof trailer;
+  const size_t size = headers_size + bytes + sizeof trailer;
   if (out.size() < size) return fail(Errc::kNoBufferSpace);
-  uint8_t* at = std::ranges::copy(packet.header_bytes(), out.data()).out;
+  uint8_t* at = std::copy_n(headers.data(), headers_size, out.data());
   for (const ByteSpan part : handover.data) at = std::ranges::copy(part, at).out;
   set_type(out, channel_type::kTeardown);
   std::memcpy(at, &trailer, sizeof trailer);
