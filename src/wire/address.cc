@@ -37,15 +37,6 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
                           text.substr(0, kMaxText)));
 }
 
-bool IpAddress::is_unspecified() const {
-  return std::ranges::all_of(header_bytes(), [](uint8_t byte) { return byte == 0; });
-}
-
-bool IpAddress::is_multicast_or_broadcast() const {
-  if (is_v6()) return bytes_[0] == 0xff;                            // RFC 4291 §2.7
-  return (bytes_[12] & 0xf0) == 0xe0 || v4_value() == 0xffff'ffff;  // RFC 1112 §4, RFC 919 §7
-}
-
 std::string IpAddress::to_string() const {
   std::array<char, kMaxText> text{};
   inet_ntop(is_v4() ? AF_INET : AF_INET6, header_bytes().data(), text.data(), text.size());

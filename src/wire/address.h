@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <string>
@@ -34,10 +35,7 @@ class IpAddress {
   /// From a host-order value: v4(0xC0A80001) is 192.168.0.1.
   static constexpr IpAddress v4(uint32_t host_order) {
     IpAddress a;
-    a.bytes_[10] = a.bytes_[11] = 0xff;
-    for (unsigned i = 0; i < 4; ++i) {
-      a.bytes_[12 + i] = static_cast<uint8_t>(host_order >> (24 - 8 * i));
-    }
+    a.bytes_ = std::bit_cast<std::array<uint8_t, 16>>(Mapped{.v4 = Be32(host_order)});
     return a;
   }
   static constexpr IpAddress v6(const std::array<uint8_t, 16>& network_order) {
@@ -49,22 +47,20 @@ class IpAddress {
   static Result<IpAddress> parse(std::string_view text);
 
   constexpr bool is_v4() const {
-    for (unsigned i = 0; i < 10; ++i) {
-      if (bytes_[i] != 0) return false;
-    }
-    return bytes_[10] == 0xff && bytes_[11] == 0xff;
+    const auto [zeros, mark, value] = std::bit_cast<Mapped>(bytes_);
+    return zeros == 0 && mark == Mapped{}.mark;
   }
   constexpr bool is_v6() const { return !is_v4(); }
   /// 0.0.0.0 or ::
-  bool is_unspecified() const;
+  constexpr bool is_unspecified() const { return *this == v4(0) || *this == IpAddress(); }
   /// 224.0.0.0/4, 255.255.255.255 or ff00::/8
-  bool is_multicast_or_broadcast() const;
+  constexpr bool is_multicast_or_broadcast() const {
+    if (is_v6()) return bytes_[0] == 0xff;                            // RFC 4291 §2.7
+    return (bytes_[12] & 0xf0) == 0xe0 || v4_value() == 0xffff'ffff;  // RFC 1112 §4, RFC 919 §7
+  }
 
   /// The IPv4 value in host order; meaningful only when is_v4().
-  constexpr uint32_t v4_value() const {
-    return uint32_t{bytes_[12]} << 24 | uint32_t{bytes_[13]} << 16 | uint32_t{bytes_[14]} << 8 |
-           bytes_[15];
-  }
+  constexpr uint32_t v4_value() const { return std::bit_cast<Mapped>(bytes_).v4.value(); }
   /// 16 bytes, network order, IPv4 in mapped form.
   constexpr const std::array<uint8_t, 16>& bytes() const { return bytes_; }
   /// The bytes as they stand in an IP header: 4 for IPv4, 16 for IPv6.
@@ -77,6 +73,13 @@ class IpAddress {
   std::string to_string() const;
 
  private:
+  /// An IPv4 address's bytes.
+  struct Mapped {
+    uint64_t zeros = 0;
+    Be32 mark{0xffff};
+    Be32 v4;
+  };
+
   std::array<uint8_t, 16> bytes_{};
 };
 

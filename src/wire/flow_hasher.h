@@ -20,7 +20,7 @@ class FlowHasher {
 
   uint64_t operator()(const FourTuple& tuple) const {
     Latest& latest = memory_->latest[(tuple.remote.port ^ tuple.local.port) % kLatest];
-    if (latest.tuple != tuple) latest = {tuple, siphash13(memory_->secret, tuple)};
+    if (latest.tuple != tuple) latest = {tuple, hash(memory_->secret, tuple)};
     return latest.hash;
   }
 
@@ -31,8 +31,20 @@ class FlowHasher {
     FourTuple tuple;
     uint64_t hash;
   };
+  /// IPv4's addresses without what is the same in all of them. SipHash covers the length, so that
+  /// one family's are not the other's.
+  struct V4Tuple {
+    uint32_t local, remote;
+    uint16_t local_port, remote_port;
+  };
+  static uint64_t hash(const SipKey& key, const FourTuple& tuple) {
+    const auto& [local, remote] = tuple;
+    if (local.address.is_v6() || remote.address.is_v6()) return siphash13(key, tuple);
+    return siphash13(
+        key, V4Tuple{local.address.v4_value(), remote.address.v4_value(), local.port, remote.port});
+  }
   struct Memory {
-    explicit Memory(SipKey key) : secret(key) { latest.fill({{}, siphash13(key, FourTuple{})}); }
+    explicit Memory(SipKey key) : secret(key) { latest.fill({{}, hash(key, {})}); }
 
     SipKey secret;
     std::array<Latest, kLatest> latest;

@@ -2,11 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <set>
+
 #include "base/latest_hasher.h"
 #include "base/random.h"
 
 namespace fairlead {
 namespace {
+
+/// Without a memory of others.
+uint64_t hashed(const SipKey& key, const FourTuple& tuple) { return FlowHasher(key)(tuple); }
 
 TEST(FlowHasher, IsTheKeyedHashHoweverOftenAndByWhicheverCopyItIsAsked) {
   const SipKey key{7, 8};
@@ -19,8 +25,26 @@ TEST(FlowHasher, IsTheKeyedHashHoweverOftenAndByWhicheverCopyItIsAsked) {
     const FourTuple tuple{{IpAddress::v4(1), static_cast<uint16_t>(rng.below(4))},
                           {IpAddress::v4(static_cast<uint32_t>(rng.below(3))),
                            static_cast<uint16_t>(rng.below(100))}};
-    ASSERT_EQ((rng.chance(0.5) ? hasher : copy)(tuple), siphash13(key, tuple));
+    ASSERT_EQ((rng.chance(0.5) ? hasher : copy)(tuple), hashed(key, tuple));
   }
+}
+
+TEST(FlowHasher, CoversBothAddressesAndBothPortsOfEitherFamily) {
+  const SipKey key{7, 8};
+  const IpAddress v6 = IpAddress::v6({0x20, 1, 0xd, 0xb8});
+  const FourTuple tuples[] = {{{IpAddress::v4(1), 80}, {IpAddress::v4(2), 81}},
+                              {{IpAddress::v4(3), 80}, {IpAddress::v4(2), 81}},
+                              {{IpAddress::v4(1), 80}, {IpAddress::v4(3), 81}},
+                              {{IpAddress::v4(1), 82}, {IpAddress::v4(2), 81}},
+                              {{IpAddress::v4(1), 80}, {IpAddress::v4(2), 82}},
+                              {{IpAddress::v4(2), 81}, {IpAddress::v4(1), 80}},
+                              {{v6, 80}, {IpAddress(), 81}},
+                              {{IpAddress(), 80}, {v6, 81}},
+                              {{v6, 81}, {IpAddress(), 81}},
+                              {{v6, 80}, {IpAddress(), 80}}};
+  std::set<uint64_t> hashes;
+  for (const FourTuple& tuple : tuples) hashes.insert(hashed(key, tuple));
+  EXPECT_EQ(hashes.size(), std::size(tuples));
 }
 
 TEST(LatestHasher, IsSipHash) {
