@@ -50,7 +50,7 @@ Connection::Connection(Stack& stack, const FourTuple& tuple, const SocketOptions
 void Connection::open_active(const Offer& offer, SeqNum iss, Time now) {
   tcb_ = stack_.make_tcb();
   tcb_->sender.start(iss);
-  tcb_->ts_offset = stack_.timestamp_offset(tuple_);
+  ts_offset_ = stack_.timestamp_offset(tuple_);
   quasi_.timestamps = offer.timestamps;
   quasi_.sack = offer.sack;
   quasi_.ecn = offer.ecn;
@@ -68,7 +68,7 @@ void Connection::open_passive(const Segment& syn, SeqNum iss, Listener& listener
   listener_ = &listener;
   tcb_ = stack_.make_tcb();
   tcb_->sender.start(iss);
-  tcb_->ts_offset = stack_.timestamp_offset(tuple_);
+  ts_offset_ = stack_.timestamp_offset(tuple_);
   negotiate(syn);
   quasi_.ecn = options_->ecn && syn.has(wire::tcp_flag::kEce) && syn.has(wire::tcp_flag::kCwr);
   quasi_.mss_max = listener.mss_max();
@@ -99,6 +99,7 @@ void Connection::open_confirmed(const nic::NewConnection& made, Segment& segment
   quasi_.sack = made.sack;
   quasi_.ecn = made.ecn;
   quasi_.window_scaling = made.peer_window_shift.has_value();
+  ts_offset_ = made.timestamp_offset;
   set_state(State::kEstablished);
   ++stack_.resources().counters.connections_established;
   events_ |= event::kConnected | event::kWritable;

@@ -128,7 +128,6 @@ struct Tcb {
   Time ack_deadline = Time::max();   // delayed ACK, or the end of those held back
   Time life_deadline = Time::max();  // handshake, keep-alive, FIN-WAIT-2: one at a time
   Time heard_at{};                   // last segment from the peer
-  uint32_t ts_offset = 0;            // of our timestamp clock (RFC 7323 §5.4), or what it shows
   uint32_t refused_at_ms = 0;        // last ACK that answered a segment outside the window
 };
 
@@ -336,6 +335,7 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   Listener* listener_ = nullptr;  // while in SYN-RECEIVED or waiting to be accepted
   const SocketOptions* options_;
   PathEntry* path_;
+  uint32_t ts_offset_ = 0;  // of our timestamp clock (RFC 7323 §5.4), or what it shows
 
   bool follows_timestamps_ : 1 = false;
   bool owned_ : 1 = false;     // by the application, or a Splicing

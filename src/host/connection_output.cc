@@ -27,13 +27,13 @@ uint16_t Connection::syn_window() const {
 }
 
 uint32_t Connection::timestamp(Time now) const {
-  return follows_timestamps_ ? tcb_->ts_offset : stack_.timestamp(now, tcb_->ts_offset);
+  return follows_timestamps_ ? ts_offset_ : stack_.timestamp(now, ts_offset_);
 }
 
 void Connection::follow_timestamps(uint32_t value) {
-  if (follows_timestamps_ && static_cast<int32_t>(value - tcb_->ts_offset) < 0) return;
+  if (follows_timestamps_ && static_cast<int32_t>(value - ts_offset_) < 0) return;
   follows_timestamps_ = true;
-  tcb_->ts_offset = value;
+  ts_offset_ = value;
 }
 
 uint16_t Connection::path_mss(Time now) const {

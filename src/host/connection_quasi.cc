@@ -85,7 +85,6 @@ void Connection::promote() {
   CHECK(is_quasi());
   const Time now = stack_.now();
   tcb_ = stack_.make_tcb();
-  tcb_->ts_offset = stack_.timestamp_offset(tuple_);
   tcb_->heard_at = now;
 
   Sender& sender = tcb_->sender;
@@ -121,8 +120,7 @@ void Connection::describe_quasi(nic::Handover& handover, Time now) const {
   handover.rto = RttEstimator::kInitialRto;
   handover.snd_una = handover.snd_nxt = quasi_.iss + 1;
   handover.rcv_nxt = receiver.nxt();
-  handover.timestamps = wire::Timestamps{
-      .value = stack_.timestamp(now, stack_.timestamp_offset(tuple_)), .echo = quasi_.ts_recent};
+  handover.timestamps = wire::Timestamps{.value = timestamp(now), .echo = quasi_.ts_recent};
 }
 
 }  // namespace fairlead::host

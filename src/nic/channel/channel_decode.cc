@@ -260,6 +260,7 @@ Result<ChannelMessage> decode_new_connection(MutableByteSpan frame) {
                      .sack = agreed.sack != 0,
                      .ecn = agreed.ecn != 0,
                      .timestamps = *timestamps,
+                     .timestamp_offset = trailer.timestamp_offset.value(),
                      .proof = trailer.proof.value()},
       .packet = {.frame = frame.first(read->size),
                  .gso_size = trailer.gso_size.value(),

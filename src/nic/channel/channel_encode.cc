@@ -140,7 +140,8 @@ Result<size_t> encode(const NewConnection& connection, const port::RxPacket& pac
                                       .window_shift = connection.window_shift,
                                       .checksum = static_cast<uint8_t>(packet.checksum),
                                       .port_index = packet.port_index,
-                                      .reserved = 0};
+                                      .reserved = 0,
+                                      .timestamp_offset = Be32(connection.timestamp_offset)};
   std::memcpy(out.data(), packet.frame.data(), size);
   set_type(out, channel_type::kNewConnection);
   std::memcpy(out.data() + size, &trailer, sizeof trailer);

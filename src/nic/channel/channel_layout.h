@@ -40,8 +40,9 @@ struct NewConnection {
   uint8_t checksum;  // port::ChecksumState
   uint8_t port_index;
   uint8_t reserved;
+  Be32 timestamp_offset;
 };
-static_assert(sizeof(NewConnection) == 18 && alignof(NewConnection) == 1);
+static_assert(sizeof(NewConnection) == 22 && alignof(NewConnection) == 1);
 
 /// Behind the packet. The first three are the paper's.
 struct Teardown {

@@ -111,7 +111,7 @@ const Bytes kNewConnectionBytes = bytes(
     "020000000002 020000000001 090a"
     "45000037000100004006 8e84 c6336407 c0000201"
     "9c40 0050 01020305 a0b0c0c1 8018 01f6 6038 0000 0101080a 11223344 0123456f 474554"
-    "8877665544332211 05b4 ffff 05a8 07 01 03 00");
+    "8877665544332211 05b4 ffff 05a8 07 01 03 00 99aabbcc");
 
 // TCP's checksum is the pseudo header's sum: whoever sends the packet completes it.
 const Bytes kTeardownBytes = bytes(
@@ -215,13 +215,14 @@ TEST(Channel, NewConnectionHasTheseBytes) {
   EXPECT_TRUE(connection.sack);
   EXPECT_TRUE(connection.ecn);
   EXPECT_EQ(connection.timestamps, (wire::Timestamps{0x11223344, 0x0123456f}));
+  EXPECT_EQ(connection.timestamp_offset, 0x99aabbcc);
   EXPECT_EQ(connection.proof, 0x8877665544332211);
   const port::RxPacket& packet = read.message.packet;
   EXPECT_EQ(packet.gso_size, 1448);
   EXPECT_EQ(packet.checksum, port::ChecksumState::kVerified);
   EXPECT_EQ(packet.port_index, 3);
   // As it came to the NIC.
-  Bytes original(kNewConnectionBytes.begin(), kNewConnectionBytes.end() - 18);
+  Bytes original(kNewConnectionBytes.begin(), kNewConnectionBytes.end() - 22);
   original[12] = 0x08;
   original[13] = 0x00;
   EXPECT_TRUE(std::ranges::equal(packet.frame, original));
@@ -349,6 +350,7 @@ TEST(Channel, AnyNewConnectionSurvivesTheWay) {
     connection.window = any16(rng);
     connection.window_shift = scales ? any_shift(rng) : uint8_t{0};
     connection.timestamps = {any32(rng), fl_timestamp_with_options(any32(rng), &agreed)};
+    connection.timestamp_offset = any32(rng);
     connection.proof = rng.next();
     port::TcpPacketSpec spec;
     spec.tuple = {connection.tuple.remote, connection.tuple.local};
@@ -383,6 +385,7 @@ TEST(Channel, AnyNewConnectionSurvivesTheWay) {
     EXPECT_EQ(found.sack, agreed.sack != 0);
     EXPECT_EQ(found.ecn, agreed.ecn != 0);
     EXPECT_EQ(found.timestamps, connection.timestamps);
+    EXPECT_EQ(found.timestamp_offset, connection.timestamp_offset);
     EXPECT_EQ(found.proof, connection.proof);
     EXPECT_TRUE(std::ranges::equal(read.message.packet.frame, frame));
   }
@@ -459,7 +462,7 @@ TEST(Channel, ARefusalSaysWhatIsWrong) {
       {kLoadBytes, 15, 1, "load: 105536 connections, where there is room for 65536"},
       {kNewConnectionBytes, 23, 17, "new connection: no TCP segment in it"},
       {kNewConnectionBytes, 46, 0xf0, "new connection: a TCP header that contradicts its length"},
-      {kNewConnectionBytes, 17, 0x36, "new connection: 19 bytes behind the packet, not 18"},
+      {kNewConnectionBytes, 17, 0x36, "new connection: 23 bytes behind the packet, not 22"},
       {kNewConnectionBytes, 47, 0x12,
        "new connection: the segment does not answer a SYN-ACK that holds options"},
       {kNewConnectionBytes, 65, 0x6e,

@@ -175,7 +175,9 @@ SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
   }
   if (verdict != FL_SETUP_NEW_CONNECTION) return {.verdict = verdict};
   if (replays_.contains(proof.hash)) return {.verdict = FL_SETUP_REPLAYED};
-  return {.verdict = verdict, .connection = connection_of(tuple, *listener, proof)};
+  SetupOutcome outcome{.verdict = verdict, .connection = connection_of(tuple, *listener, proof)};
+  outcome.connection.timestamp_offset = fl_timestamp_offset(&secrets_, &plain);
+  return outcome;
 }
 
 uint32_t SetupOffload::timestamp_offset(const FourTuple& tuple) const {

@@ -48,7 +48,8 @@ struct NewConnection {
   /// Of the segment. What the host sends must have a larger TSval than `echo`, and an even one:
   /// fl_timestamp_sent().
   wire::Timestamps timestamps;
-  uint64_t proof = 0;  // for made_connection()
+  uint32_t timestamp_offset = 0;  // SetupOffload::timestamp_offset()
+  uint64_t proof = 0;             // for made_connection()
 };
 
 /// "answered"
