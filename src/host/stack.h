@@ -263,7 +263,8 @@ class Stack {
 
   // stack_input.cc
   bool on_splice_packet(const port::RxPacket& packet);
-  void on_tcp(Segment& segment, const port::RxPacket& packet, Time now);
+  /// `connection`: that the segment's addresses belong to; nullptr: none.
+  void on_segment(Connection* connection, Segment& segment, const port::RxPacket& packet, Time now);
   void on_icmp(ByteSpan message, const Segment& carrier, const port::RxPacket& packet, Time now);
   Listener* find_listener(const Endpoint& local) const;
   void note_borrowed(Connection& connection);
@@ -284,12 +285,13 @@ class Stack {
                             bool after_another) const;
   bool answer_by_cookie(const port::RxPacket& packet, Time now);
   /// True when the segment was dealt with.
-  bool on_setup_answer(Segment& segment, const port::RxPacket& packet, Time now);
+  bool on_setup_answer(Connection* connection, Segment& segment, const port::RxPacket& packet,
+                       Time now);
   void on_channel_message(const port::RxPacket& message, Time now);
-  void on_new_connection(const nic::NewConnectionMessage& made, const port::RxPacket& message,
-                         Time now);
+  void on_new_connection(port::RxPacket packet, const port::RxPacket& message, Time now);
+  /// `before`: what has its addresses, and gives way.
   bool open_confirmed(const nic::NewConnection& made, Listener& listener, Segment& segment,
-                      Time now);
+                      Time now, Connection* before = nullptr);
   void supersede(Connection& connection);
   double nic_fill() const;
   bool allows_teardown();

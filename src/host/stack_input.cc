@@ -25,7 +25,7 @@ void Stack::on_packet(const port::RxPacket& packet, Time now) {
   ByteSpan icmp;
   switch (parse_frame(packet, segment, icmp, resources_.counters)) {
     case FrameKind::kTcp:
-      return on_tcp(segment, packet, now_);
+      return on_segment(index_.find(segment.tuple), segment, packet, now_);
     case FrameKind::kIcmp:
       return on_icmp(icmp, segment, packet, now_);
     case FrameKind::kDropped:
@@ -80,12 +80,11 @@ bool Stack::on_splice_packet(const port::RxPacket& packet) {
   return outcome != nic::SpliceTable::Outcome::kNotOurs;
 }
 
-void Stack::on_tcp(Segment& segment, const port::RxPacket& packet, Time now) {
-  Connection* c = index_.find(segment.tuple);
+void Stack::on_segment(Connection* c, Segment& segment, const port::RxPacket& packet, Time now) {
   // A request of many segments answers the cookie in each of them, and each could pass for a proof
   // once in 2^24 by chance: those that acknowledge what we sent are this connection's.
   const bool of_this = c != nullptr && c->takes_ack(segment.ack);
-  if (answers_cookie(segment) && !of_this && on_setup_answer(segment, packet, now)) return;
+  if (answers_cookie(segment) && !of_this && on_setup_answer(c, segment, packet, now)) return;
   if (c != nullptr) {
     if (c->splicing_ && c->splicing()->translating()) {
       Splicing& splicing = *c->splicing();

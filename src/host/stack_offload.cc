@@ -98,16 +98,17 @@ bool Stack::answer_by_cookie(const port::RxPacket& packet, Time now) {
   return answered;
 }
 
-bool Stack::on_setup_answer(Segment& segment, const port::RxPacket& packet, Time now) {
+bool Stack::on_setup_answer(Connection* c, Segment& segment, const port::RxPacket& packet,
+                            Time now) {
   Listener* listener = find_listener(segment.tuple.local);
   if (listener == nullptr || !listener->options_.setup_offload) return false;
   port::TxPacket none;
   const nic::SetupOutcome outcome = setup_.on_packet(packet, now, none);
   if (outcome.verdict == FL_SETUP_NEW_CONNECTION) {
-    return open_confirmed(outcome.connection, *listener, segment, now);
+    return open_confirmed(outcome.connection, *listener, segment, now, c);
   }
   // Nobody's; or of a connection that is still to come (nic/setup/setup_tables.h).
-  if (outcome.verdict != FL_SETUP_FORGED || index_.find(segment.tuple) != nullptr ||
+  if (outcome.verdict != FL_SETUP_FORGED || c != nullptr ||
       time_wait_.find(segment.tuple) != nullptr || teardown_.state(segment.tuple)) {
     return false;
   }
@@ -116,12 +117,14 @@ bool Stack::on_setup_answer(Segment& segment, const port::RxPacket& packet, Time
 }
 
 void Stack::on_channel_message(const port::RxPacket& message, Time now) {
-  const auto bytes = const_cast<uint8_t*>(message.frame.data());
-  Result<nic::ChannelMessage> decoded = nic::decode({bytes, message.frame.size()});
+  const MutableByteSpan frame{const_cast<uint8_t*>(message.frame.data()), message.frame.size()};
+  if (const auto packet = nic::new_connection_packet(frame)) {
+    on_new_connection(*packet, message, now);
+    return;
+  }
+  Result<nic::ChannelMessage> decoded = nic::decode(frame);
   if (!decoded) {
     ++resources_.counters.drop_bad_message;
-  } else if (const auto* made = std::get_if<nic::NewConnectionMessage>(&*decoded)) {
-    on_new_connection(*made, message, now);
   } else if (const auto* load = std::get_if<nic::LoadMessage>(&*decoded)) {
     nic_load_ = *load;
     nic_load_at_ = now;
@@ -132,23 +135,31 @@ void Stack::on_channel_message(const port::RxPacket& message, Time now) {
   }
 }
 
-void Stack::on_new_connection(const nic::NewConnectionMessage& made, const port::RxPacket& message,
-                              Time now) {
-  port::RxPacket packet = made.packet;
+void Stack::on_new_connection(port::RxPacket packet, const port::RxPacket& message, Time now) {
   packet.checksum = message.checksum;
   packet.port_index = message.port_index;
   Segment segment;
   ByteSpan icmp;
   if (parse_frame(packet, segment, icmp, resources_.counters) != FrameKind::kTcp) return;
-  Listener* listener = find_listener(segment.tuple.local);
-  const bool is_new = listener != nullptr && segment.tuple == made.connection.tuple &&
-                      index_.find(segment.tuple) == nullptr && !setup_.is_made(made.connection);
-  if (is_new && open_confirmed(made.connection, *listener, segment, now)) return;
-  on_tcp(segment, packet, now);
+  const Result<nic::NewConnection> made =
+      nic::decode_new_connection(message.frame, {.tuple = segment.tuple,
+                                                 .seq = segment.seq,
+                                                 .ack = segment.ack,
+                                                 .flags = segment.flags,
+                                                 .options = segment.options});
+  if (!made) {
+    ++resources_.counters.drop_bad_message;
+    return;
+  }
+  Connection* const c = index_.find(segment.tuple);
+  Listener* const listener = find_listener(segment.tuple.local);
+  const bool is_new = c == nullptr && listener != nullptr && !setup_.is_made(*made);
+  if (is_new && open_confirmed(*made, *listener, segment, now)) return;
+  on_segment(c, segment, packet, now);
 }
 
 bool Stack::open_confirmed(const nic::NewConnection& made, Listener& listener, Segment& segment,
-                           Time now) {
+                           Time now, Connection* before) {
   if (listener.full()) {
     ++resources_.counters.drop_accept_queue_full;  // comes again with the client's data
     return true;
@@ -161,7 +172,7 @@ bool Stack::open_confirmed(const nic::NewConnection& made, Listener& listener, S
     time_wait_.erase(*entry);
     ++resources_.counters.time_wait_reused;
   }
-  if (Connection* before = index_.find(segment.tuple)) supersede(*before);
+  if (before != nullptr) supersede(*before);
   Connection* c = create(segment.tuple, *listener.socket_);
   if (c == nullptr) return true;
   setup_.made_connection(made, now);

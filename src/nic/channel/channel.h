@@ -97,6 +97,23 @@ Result<size_t> encode(const NewConnection& connection, const port::RxPacket& pac
 /// kMessageTooLong: more than one IP packet takes.
 Result<size_t> encode(const Handover& handover, MutableByteSpan out);
 
+/// What of the segment that completed a handshake matters for the connection.
+struct ConfirmingSegment {
+  const FourTuple& tuple;  // local: its destination
+  SeqNum seq;
+  SeqNum ack;
+  uint8_t flags;  // wire::tcp_flag
+  const wire::TcpOptions& options;
+};
+
+// decode() in two steps, for who parses the packet of a new connection anyhow.
+/// First: that packet, as in NewConnectionMessage, unparsed. nullopt: the frame is no new
+/// connection, or ends elsewhere than it should.
+std::optional<port::RxPacket> new_connection_packet(MutableByteSpan frame);
+/// Second: the connection, with what that packet was found to hold; `frame` as it was given to the
+/// first. kBadMessage.
+Result<NewConnection> decode_new_connection(ByteSpan frame, const ConfirmingSegment& segment);
+
 /// The frame's type is one of channel_type's.
 bool is_channel_message(ByteSpan frame);
 /// NewConnection::proof, if the frame is a new connection. A guess: nothing is verified.

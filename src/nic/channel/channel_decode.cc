@@ -176,8 +176,6 @@ Result<ChannelMessage> decode_load(ByteSpan frame) {
 /// A packet and what stands behind it.
 template <typename Trailer>
 struct PacketMessage {
-  size_t size;  // of the frame without its trailer
-  uint16_t type;
   IpAddress source;
   IpAddress destination;
   wire::TcpView tcp;
@@ -198,17 +196,12 @@ Result<PacketMessage<Trailer>> read_packet(ByteSpan frame, const std::optional<V
     return bad("{}: {} bytes behind the packet, not {}", what, frame.size() - size,
                sizeof(Trailer));
   }
-  PacketMessage<Trailer> message{
-      .size = size,
-      .type = ip->source().is_v4() ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6,
-      .source = ip->source(),
-      .destination = ip->destination(),
-      .tcp = *tcp,
-      .options = wire::TcpOptions::parse(tcp->options()),
-      .trailer = {}};
+  PacketMessage<Trailer> message{.source = ip->source(),
+                                 .destination = ip->destination(),
+                                 .tcp = *tcp,
+                                 .options = wire::TcpOptions::parse(tcp->options()),
+                                 .trailer = {}};
   std::memcpy(&message.trailer, frame.data() + size, sizeof(Trailer));
-  if (message.options.malformed) return bad("{}: malformed TCP options", what);
-  if (message.trailer.reserved != 0) return bad("{}: reserved bits are set", what);
   return message;
 }
 
@@ -223,14 +216,35 @@ Result<PacketMessage<Trailer>> read_packet(ByteSpan frame, std::string_view what
   return read_packet<wire::Ipv6View, Trailer>(frame, ip, ip ? ip->protocol() : 0, what);
 }
 
-Result<ChannelMessage> decode_new_connection(MutableByteSpan frame) {
-  const auto read = read_packet<layout::NewConnection>(frame, "new connection");
-  if (!read) return std::unexpected(read.error());
-  const layout::NewConnection& trailer = read->trailer;
-  const wire::TcpHeader& tcp = read->tcp.header();
-  const auto& timestamps = read->options.timestamps;
+/// Of an IP packet, headers included; nullopt: too short to say.
+std::optional<size_t> ip_size(ByteSpan packet) {
+  if (packet.size() < sizeof(wire::Ipv4Header)) return std::nullopt;
+  if (packet[0] >> 4 == 4) {
+    return reinterpret_cast<const wire::Ipv4Header*>(packet.data())->total_length.value();
+  }
+  if (packet.size() < sizeof(wire::Ipv6Header)) return std::nullopt;
+  const auto& ip = *reinterpret_cast<const wire::Ipv6Header*>(packet.data());
+  return sizeof ip + ip.payload_length.value();
+}
+
+/// Ready to be parsed: of type IPv4 or IPv6 again.
+port::RxPacket packet_of(MutableByteSpan frame, const layout::NewConnection& trailer) {
+  const bool v4 = frame[kEthernet] >> 4 == 4;
+  const Be16 type(v4 ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6);
+  std::memcpy(frame.data() + kEthernet - sizeof type, &type, sizeof type);
+  return {.frame = frame.first(frame.size() - sizeof trailer),
+          .gso_size = trailer.gso_size.value(),
+          .checksum = static_cast<port::ChecksumState>(trailer.checksum),
+          .port_index = trailer.port_index};
+}
+
+Result<NewConnection> connection_of(const layout::NewConnection& trailer,
+                                    const ConfirmingSegment& segment) {
+  const auto& timestamps = segment.options.timestamps;
   using namespace wire::tcp_flag;
-  if ((tcp.flags & (kSyn | kRst | kAck)) != kAck || !timestamps ||
+  if (segment.options.malformed) return bad("new connection: malformed TCP options");
+  if (trailer.reserved != 0) return bad("new connection: reserved bits are set");
+  if ((segment.flags & (kSyn | kRst | kAck)) != kAck || !timestamps ||
       !fl_timestamp_has_options(timestamps->echo)) {
     return bad("new connection: the segment does not answer a SYN-ACK that holds options");
   }
@@ -243,29 +257,41 @@ Result<ChannelMessage> decode_new_connection(MutableByteSpan frame) {
   if (trailer.checksum > static_cast<uint8_t>(port::ChecksumState::kPartial)) {
     return bad("new connection: no state of a checksum has number {}", trailer.checksum);
   }
-  const SeqNum iss = read->tcp.ack() - 1;
-  const Be16 type(read->type);
-  std::memcpy(frame.data() + kEthernet - sizeof type, &type, sizeof type);
-  return NewConnectionMessage{
-      .connection = {.tuple = {.local = {read->destination, tcp.destination_port.value()},
-                               .remote = {read->source, tcp.source_port.value()}},
-                     .irs = read->tcp.seq() - 1,
-                     .iss = iss,
-                     .mss = trailer.mss.value(),
-                     .window = trailer.window.value(),
-                     .window_shift = trailer.window_shift,
-                     .peer_mss = fl_cookie_mss(iss.value() >> 5 & 7),
-                     .peer_window_shift =
-                         scales ? std::optional(agreed.window_scale) : std::nullopt,
-                     .sack = agreed.sack != 0,
-                     .ecn = agreed.ecn != 0,
-                     .timestamps = *timestamps,
-                     .timestamp_offset = trailer.timestamp_offset.value(),
-                     .proof = trailer.proof.value()},
-      .packet = {.frame = frame.first(read->size),
-                 .gso_size = trailer.gso_size.value(),
-                 .checksum = static_cast<port::ChecksumState>(trailer.checksum),
-                 .port_index = trailer.port_index}};
+  const SeqNum iss = segment.ack - 1;
+  return NewConnection{
+      .tuple = segment.tuple,
+      .irs = segment.seq - 1,
+      .iss = iss,
+      .mss = trailer.mss.value(),
+      .window = trailer.window.value(),
+      .window_shift = trailer.window_shift,
+      .peer_mss = fl_cookie_mss(iss.value() >> 5 & 7),
+      .peer_window_shift = scales ? std::optional(agreed.window_scale) : std::nullopt,
+      .sack = agreed.sack != 0,
+      .ecn = agreed.ecn != 0,
+      .timestamps = *timestamps,
+      .timestamp_offset = trailer.timestamp_offset.value(),
+      .proof = trailer.proof.value()};
+}
+
+const layout::NewConnection& trailer_of(ByteSpan frame) {
+  return *reinterpret_cast<const layout::NewConnection*>(
+      frame.last(sizeof(layout::NewConnection)).data());
+}
+
+Result<ChannelMessage> decode_new_connection(MutableByteSpan frame) {
+  const auto read = read_packet<layout::NewConnection>(frame, "new connection");
+  if (!read) return std::unexpected(read.error());
+  const wire::TcpHeader& tcp = read->tcp.header();
+  const auto connection = connection_of(
+      read->trailer, {.tuple = {.local = {read->destination, tcp.destination_port.value()},
+                                .remote = {read->source, tcp.source_port.value()}},
+                      .seq = read->tcp.seq(),
+                      .ack = read->tcp.ack(),
+                      .flags = tcp.flags,
+                      .options = read->options});
+  if (!connection) return std::unexpected(connection.error());
+  return NewConnectionMessage{.connection = *connection, .packet = packet_of(frame, read->trailer)};
 }
 
 Result<ChannelMessage> decode_teardown(ByteSpan frame) {
@@ -274,6 +300,8 @@ Result<ChannelMessage> decode_teardown(ByteSpan frame) {
   const layout::Teardown& trailer = read->trailer;
   const wire::TcpHeader& tcp = read->tcp.header();
   using namespace wire::tcp_flag;
+  if (read->options.malformed) return bad("teardown: malformed TCP options");
+  if (trailer.reserved != 0) return bad("teardown: reserved bits are set");
   if ((tcp.flags & (kSyn | kRst | kAck | kFin)) != (kAck | kFin)) {
     return bad("teardown: the segment is not the connection's last");
   }
@@ -317,8 +345,20 @@ bool is_channel_message(ByteSpan frame) {
 std::optional<uint64_t> glance_at_proof(ByteSpan frame) {
   constexpr size_t kLeast = kEthernet + sizeof(layout::NewConnection);
   if (frame.size() < kLeast || type_of(frame) != channel_type::kNewConnection) return std::nullopt;
-  const ByteSpan trailer = frame.last(sizeof(layout::NewConnection));
-  return reinterpret_cast<const layout::NewConnection*>(trailer.data())->proof.value();
+  return trailer_of(frame).proof.value();
+}
+
+std::optional<port::RxPacket> new_connection_packet(MutableByteSpan frame) {
+  if (type_of(frame) != channel_type::kNewConnection) return std::nullopt;
+  const std::optional<size_t> size = ip_size(frame.subspan(kEthernet));
+  if (!size || frame.size() != kEthernet + *size + sizeof(layout::NewConnection)) {
+    return std::nullopt;
+  }
+  return packet_of(frame, trailer_of(frame));
+}
+
+Result<NewConnection> decode_new_connection(ByteSpan frame, const ConfirmingSegment& segment) {
+  return connection_of(trailer_of(frame), segment);
 }
 
 Result<ChannelMessage> decode(MutableByteSpan frame) {
