@@ -158,4 +158,52 @@ class Receiver {
   bool held_ : 1 = false;  // ACKs for text
 };
 
+// Inlined: a quasi-TCB asks a receiver that lives no longer than the question.
+
+inline void Receiver::start(SeqNum irs, uint32_t limit) {
+  irs_ = irs;
+  nxt_ = edge_ = acknowledged_ = irs + 1;
+  // The field counts in steps of 1 << shift, which may be many bytes: a buffer of a step or
+  // less could not tell of its window.
+  limit_ = std::max(limit, kMinSteps << shift_);
+}
+
+inline void Receiver::note_in_order(uint32_t bytes) {
+  // RFC 9293 §3.8.6.3: an ACK for at least every second full-sized segment.
+  unacked_segments_ = static_cast<uint8_t>(
+      std::min<uint32_t>(unacked_segments_ + std::max<uint32_t>(1, bytes / segment_size_), 255));
+  if (quick_acks_ > 0) --quick_acks_, ack_text();
+  if (unacked_segments_ >= 2) ack_text();
+}
+
+inline void Receiver::resume(const BorrowedSpans::List& unread, uint32_t received) {
+  borrowed_ = unread;
+  nxt_ += received;
+  measured_ += received - unread.size;
+  segment_size_ = static_cast<uint16_t>(std::max<uint32_t>(received, segment_size_));
+  note_in_order(received);
+}
+
+inline uint16_t Receiver::advertise(uint32_t mss, bool syn) {
+  uint32_t shift = syn ? 0 : shift_;
+  uint32_t most = uint32_t{65535} << shift;
+  SeqNum edge = nxt_ + std::min(room(), most);
+  // Receiver's silly window avoidance: move the edge by a segment or half the buffer, or not at
+  // all.
+  if (!frozen_ && !held_ && edge.after(edge_) &&
+      static_cast<uint32_t>(edge - edge_) >= std::min(mss, limit_ / 2)) {
+    edge_ = edge;
+  }
+  uint32_t field = std::min(static_cast<uint32_t>(edge_ - ack()), most) >> shift;
+  SeqNum told = ack() + (field << shift);
+  // What the shift cuts off: rounded up, so that the edge does not move back. But the edge moves on
+  // by that, with each segment that is acknowledged: a full buffer has to end it, and the peer sees
+  // an edge that moves back by less than a step (RFC 7323 §2.4).
+  if (!frozen_ && told.before(edge_) && field < 65535 && room() > 0) {
+    ++field;
+    edge_ = max(edge_, ack() + (field << shift));
+  }
+  return static_cast<uint16_t>(field);
+}
+
 }  // namespace fairlead::host
