@@ -1,7 +1,5 @@
 #include "socket/frame_pool.h"
 
-#include <new>
-
 namespace fairlead {
 
 FramePool::~FramePool() {
@@ -13,34 +11,15 @@ FramePool::~FramePool() {
   }
 }
 
-FramePool& FramePool::current() {
+FramePool& FramePool::make_current() {
   static thread_local FramePool pool;
+  current_ = &pool;
   return pool;
 }
 
-void* FramePool::allocate(size_t size) {
-  size_t index = (size + kUnit - 1) / kUnit;
-  if (index < classes_.size() && classes_[index].head != nullptr) {
-    Class& c = classes_[index];
-    Free* block = c.head;
-    c.head = block->next;
-    --c.count;
-    ++counters_.reused;
-    return block;
-  }
+void* FramePool::allocate_new(size_t index) {
   ++counters_.from_heap;
   return ::operator new(index * kUnit);
-}
-
-void FramePool::release(void* block, size_t size) {
-  size_t index = (size + kUnit - 1) / kUnit;
-  if (index >= classes_.size() || classes_[index].count == kMaxFree) {
-    ::operator delete(block);
-    return;
-  }
-  Class& c = classes_[index];
-  c.head = new (block) Free{c.head};
-  ++c.count;
 }
 
 }  // namespace fairlead

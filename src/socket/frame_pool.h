@@ -12,6 +12,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <utility>
 
 namespace fairlead {
 
@@ -32,11 +34,26 @@ class FramePool {
   FramePool& operator=(const FramePool&) = delete;
 
   /// This thread's pool.
-  static FramePool& current();
+  static FramePool& current() { return current_ != nullptr ? *current_ : make_current(); }
 
-  void* allocate(size_t size);
+  void* allocate(size_t size) {
+    const size_t index = class_of(size);
+    if (index >= classes_.size() || classes_[index].head == nullptr) return allocate_new(index);
+    Class& c = classes_[index];
+    --c.count;
+    ++counters_.reused;
+    return std::exchange(c.head, c.head->next);
+  }
   /// `size` as given to allocate().
-  void release(void* block, size_t size);
+  void release(void* block, size_t size) {
+    const size_t index = class_of(size);
+    if (index >= classes_.size() || classes_[index].count == kMaxFree) {
+      return ::operator delete(block);
+    }
+    Class& c = classes_[index];
+    c.head = new (block) Free{c.head};
+    ++c.count;
+  }
   const Counters& counters() const { return counters_; }
 
  private:
@@ -47,6 +64,13 @@ class FramePool {
     Free* head = nullptr;
     size_t count = 0;
   };
+
+  static size_t class_of(size_t size) { return (size + kUnit - 1) / kUnit; }
+  static FramePool& make_current();
+  void* allocate_new(size_t index);
+
+  static inline constinit thread_local FramePool* current_ = nullptr;
+
   std::array<Class, kMaxPooled / kUnit + 1> classes_{};
   Counters counters_;
 };
