@@ -23,6 +23,7 @@ find_package(PkgConfig REQUIRED)
 find_package(GTest REQUIRED)
 find_package(fmt REQUIRED)
 find_package(benchmark REQUIRED)
+find_package(nlohmann_json REQUIRED)
 
 find_program(FAIRLEAD_CCACHE ccache)
 if(FAIRLEAD_CCACHE)
@@ -52,22 +53,26 @@ if(FAIRLEAD_FUZZ)
   target_compile_options(fairlead_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# Headers that everything includes, and those of tests, read once (CMAKE_DISABLE_PRECOMPILE_HEADERS, as
-# in preset tidy: not at all, which shows what a source forgets to include).
-# A library and an executable, because their code is position-independent in two ways.
+# Headers that many include, or that take long, read once: by libraries and, with those of tests, by
+# tests (CMAKE_DISABLE_PRECOMPILE_HEADERS, as in preset tidy: not at all, which shows what a source
+# forgets to include). A library and an executable, because their code is position-independent in two
+# ways.
+set(FAIRLEAD_COMMON_HEADERS
+    <algorithm> <array> <atomic> <chrono> <cstdint> <cstring> <deque> <expected> <filesystem>
+    <functional> <map> <memory> <optional> <ranges> <set> <span> <sstream> <string> <string_view>
+    <unordered_map> <utility> <vector> <fmt/format.h> <nlohmann/json.hpp>)
 set(FAIRLEAD_EMPTY_SOURCE ${CMAKE_BINARY_DIR}/empty.cc)
 if(NOT EXISTS ${FAIRLEAD_EMPTY_SOURCE})
   file(WRITE ${FAIRLEAD_EMPTY_SOURCE} "int main() { return 0; }\n")
 endif()
 add_library(common_headers STATIC ${FAIRLEAD_EMPTY_SOURCE})
-target_link_libraries(common_headers PRIVATE fairlead_options fmt::fmt)
-target_precompile_headers(
-  common_headers PRIVATE <algorithm> <array> <chrono> <cstdint> <expected> <functional> <map>
-  <memory> <optional> <span> <string> <string_view> <unordered_map> <utility> <vector>
-  <fmt/format.h>)
+target_link_libraries(common_headers PRIVATE fairlead_options fmt::fmt nlohmann_json::nlohmann_json)
+target_precompile_headers(common_headers PRIVATE ${FAIRLEAD_COMMON_HEADERS})
 add_executable(test_headers ${FAIRLEAD_EMPTY_SOURCE})
-target_link_libraries(test_headers PRIVATE fairlead_options GTest::gtest GTest::gmock fmt::fmt)
-target_precompile_headers(test_headers PRIVATE <gtest/gtest.h> <gmock/gmock.h> <fmt/format.h>)
+target_link_libraries(test_headers PRIVATE fairlead_options GTest::gtest GTest::gmock fmt::fmt
+                                           nlohmann_json::nlohmann_json)
+target_precompile_headers(test_headers PRIVATE ${FAIRLEAD_COMMON_HEADERS} <gtest/gtest.h>
+                                               <gmock/gmock.h>)
 
 function(fairlead_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+template class nlohmann::basic_json<>;
+
 namespace fairlead::control {
 namespace {
 

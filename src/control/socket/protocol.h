@@ -14,6 +14,9 @@
 
 #include "base/result.h"
 
+// Compiled once, in protocol.cc.
+extern template class nlohmann::basic_json<>;
+
 namespace fairlead::control {
 
 using Json = nlohmann::json;
