@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "sim/host.h"
@@ -12,9 +15,34 @@
 namespace fairlead::sim {
 namespace {
 
-uint8_t stream_byte(uint64_t key, uint64_t at) {
-  uint64_t z = (at + key) * 0x9e3779b97f4a7c15ull;
-  return static_cast<uint8_t>((z ^ (z >> 29)) >> 24);
+/// Bytes 8n to 8n + 7 of a stream, the first in the lowest bits.
+uint64_t stream_word(uint64_t key, uint64_t n) {
+  uint64_t z = (n + (key << 32) + 1) * 0x9e3779b97f4a7c15ull;
+  return (z ^ (z >> 29)) * 0xbf58476d1ce4e5b9ull;
+}
+
+/// A stream's bytes from `at` on.
+void write_stream(uint64_t key, uint64_t at, std::span<uint8_t> out) {
+  for (size_t i = 0; i < out.size();) {
+    const uint64_t word = stream_word(key, (at + i) / 8) >> (at + i) % 8 * 8;
+    const size_t have = 8 - (at + i) % 8;
+    const size_t n = std::min(have, out.size() - i);
+    if (n == 8) {
+      std::memcpy(&out[i], &word, 8);
+    } else {
+      for (size_t k = 0; k < n; ++k) out[i + k] = static_cast<uint8_t>(word >> k * 8);
+    }
+    i += n;
+  }
+}
+
+/// Where `bytes`, from `at` on, are first not the stream's.
+std::optional<size_t> first_wrong(uint64_t key, uint64_t at, ByteSpan bytes) {
+  std::vector<uint8_t> expected(bytes.size());
+  write_stream(key, at, expected);
+  if (std::memcmp(bytes.data(), expected.data(), bytes.size()) == 0) return std::nullopt;
+  const auto at_first = std::ranges::mismatch(bytes, expected).in1;
+  return static_cast<size_t>(at_first - bytes.begin());
 }
 
 /// One end of one connection: writes its stream, reads and checks the other's.
@@ -90,10 +118,9 @@ class Peer final : public host::Observer {
     while (c.readable() > 0) {
       ByteSpan bytes = c.peek();
       size_t n = plan_.read_lag > Duration::zero() ? 1 + rng_.below(bytes.size()) : bytes.size();
-      for (size_t i = 0; i < n; ++i) {
-        if (bytes[i] != stream_byte(plan_.key_in, received_ + i) && failure_.empty()) {
-          failure_ = fmt::format("byte {} of the stream is wrong", received_ + i);
-        }
+      const auto wrong = first_wrong(plan_.key_in, received_, bytes.first(n));
+      if (wrong && failure_.empty()) {
+        failure_ = fmt::format("byte {} of the stream is wrong", received_ + *wrong);
       }
       received_ += n;
       c.consume(n);
@@ -119,7 +146,7 @@ class Peer final : public host::Observer {
     std::array<uint8_t, 8192> buffer;
     while (sent_ < plan_.send && c.writable() > 0) {
       auto want = std::min<uint64_t>(1 + rng_.below(buffer.size()), plan_.send - sent_);
-      for (size_t i = 0; i < want; ++i) buffer[i] = stream_byte(plan_.key_out, sent_ + i);
+      write_stream(plan_.key_out, sent_, std::span(buffer).first(want));
       size_t n = c.write(ByteSpan(buffer).first(want));
       sent_ += n;
       if (n < want) break;
