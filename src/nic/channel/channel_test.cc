@@ -12,6 +12,7 @@
 #include "nic/setup/setup_cookie.h"
 #include "port/packet_builder.h"
 #include "tests/channel_messages.h"
+#include "wire/ipv4.h"
 #include "wire/tcp.h"
 
 namespace fairlead::nic {
@@ -227,6 +228,59 @@ TEST(Channel, NewConnectionHasTheseBytes) {
   original[13] = 0x00;
   EXPECT_TRUE(std::ranges::equal(packet.frame, original));
   EXPECT_EQ(test::encoded_again(read.message, read.frame), kNewConnectionBytes);
+}
+
+/// In two steps, with a parser of ours in between.
+Result<NewConnection> decoded_in_steps(Bytes& frame) {
+  const std::optional<port::RxPacket> packet = new_connection_packet(frame);
+  if (!packet) return fail(Errc::kBadMessage);
+  const auto ip = wire::Ipv4View::checked(packet->frame.subspan(14));
+  const auto tcp = ip ? wire::TcpView::checked(ip->payload()) : std::nullopt;
+  if (!tcp) return fail(Errc::kBadMessage);
+  const FourTuple tuple{{ip->destination(), tcp->header().destination_port.value()},
+                        {ip->source(), tcp->header().source_port.value()}};
+  return decode_new_connection(frame, {.tuple = tuple,
+                                       .seq = tcp->seq(),
+                                       .ack = tcp->ack(),
+                                       .flags = tcp->header().flags,
+                                       .options = wire::TcpOptions::parse(tcp->options())});
+}
+
+TEST(Channel, ANewConnectionIsTheSameDecodedInTwoSteps) {
+  Bytes frame = kNewConnectionBytes;
+  ASSERT_TRUE(decoded_in_steps(frame));
+  // Another byte anywhere: both refuse, or both find the same.
+  for (size_t at = 0; at < kNewConnectionBytes.size(); ++at) {
+    for (const int value : {0x00, 0x01, 0x0f, 0x36, 0x45, 0x60, 0x80, 0xff}) {
+      SCOPED_TRACE("byte " + std::to_string(at) + " is " + std::to_string(value));
+      Bytes whole = kNewConnectionBytes;
+      whole[at] = static_cast<uint8_t>(value);
+      Bytes steps = whole;
+      const Result<ChannelMessage> message = decode(whole);
+      const auto* made = message ? std::get_if<NewConnectionMessage>(&*message) : nullptr;
+      const Result<NewConnection> found = decoded_in_steps(steps);
+      // That parser looks at neither protocol nor fragments.
+      const bool is_tcp = steps[23] == 6 && (steps[20] & 0x3f) == 0 && steps[21] == 0;
+      ASSERT_EQ(made != nullptr, found.has_value() && is_tcp);
+      if (made == nullptr) continue;
+      EXPECT_EQ(found->tuple, made->connection.tuple);
+      EXPECT_EQ(found->iss, made->connection.iss);
+      EXPECT_EQ(found->timestamps, made->connection.timestamps);
+      EXPECT_EQ(found->window_shift, made->connection.window_shift);
+      EXPECT_EQ(found->proof, made->connection.proof);
+      EXPECT_EQ(steps, whole) << "the packet has its type again";
+    }
+  }
+  for (size_t size = 0; size < kNewConnectionBytes.size(); ++size) {
+    Bytes shorter(kNewConnectionBytes.begin(),
+                  kNewConnectionBytes.begin() + static_cast<ptrdiff_t>(size));
+    EXPECT_FALSE(new_connection_packet(shorter));
+  }
+  Bytes longer = kNewConnectionBytes;
+  longer.push_back(0);
+  EXPECT_FALSE(new_connection_packet(longer));
+  Bytes other = kListenBytes;
+  EXPECT_FALSE(new_connection_packet(other));
 }
 
 /// Its data is in `parts`.
