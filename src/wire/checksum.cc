@@ -86,8 +86,10 @@ void ChecksumAccumulator::add(ByteSpan bytes) {
 
 uint64_t pseudo_header_sum(const PseudoHeader& pseudo) {
   const uint64_t sum = uint64_t{pseudo.protocol} + pseudo.length;
-  // Both families at once: an IPv4-mapped address is the IPv4 one behind 16 bits of ones, whose
-  // sum is 0 modulo 0xffff, and zeros.
+  if (pseudo.source.is_v4()) {
+    const uint64_t addresses = uint64_t{pseudo.source.v4_value()} + pseudo.destination.v4_value();
+    return sum + (addresses >> 16) + (addresses & 0xffff);
+  }
   return checksum_add_fixed<16>(checksum_add_fixed<16>(sum, pseudo.source.bytes().data()),
                                 pseudo.destination.bytes().data());
 }

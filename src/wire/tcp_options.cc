@@ -21,6 +21,10 @@ enum Kind : uint8_t {
   kFastOpen = 34,
 };
 
+/// NOP NOP timestamps, whose values follow: all that almost every segment of a modern connection
+/// has.
+constexpr uint32_t kPlainTimestamps = 0x0101080a;
+
 uint32_t be32(const uint8_t* p) { return reinterpret_cast<const Be32*>(p)->value(); }
 uint16_t be16(const uint8_t* p) { return reinterpret_cast<const Be16*>(p)->value(); }
 void put32(uint8_t* p, uint32_t v) { *reinterpret_cast<Be32*>(p) = v; }
@@ -31,8 +35,7 @@ void put16(uint8_t* p, uint16_t v) { *reinterpret_cast<Be16*>(p) = v; }
 TcpOptions TcpOptions::parse(ByteSpan options) {
   TcpOptions result;
   const uint8_t* p = options.data();
-  // Almost every segment of a modern connection has exactly this: NOP NOP timestamps.
-  if (options.size() == 12 && be32(p) == 0x0101080au) {
+  if (options.size() == 12 && be32(p) == kPlainTimestamps) {
     result.timestamps = Timestamps{be32(p + 4), be32(p + 8)};
     return result;
   }
@@ -79,6 +82,12 @@ size_t TcpOptions::emit(MutableByteSpan out) const {
   CHECK(out.size() >= kMaxSize);
   uint8_t* const start = out.data();
   uint8_t* p = start;
+  if (timestamps && !mss && !sack_permitted && !window_scale && sack_count == 0) {
+    put32(p, kPlainTimestamps);
+    put32(p + 4, timestamps->value);
+    put32(p + 8, timestamps->echo);
+    return 12;
+  }
   if (mss) {
     *p++ = kMss, *p++ = 4;
     put16(p, *mss);

@@ -30,6 +30,7 @@
 #include "nic/teardown/teardown.h"
 #include "port/packet.h"
 #include "wire/address.h"
+#include "wire/ethernet.h"
 
 namespace fairlead::nic {
 
@@ -94,7 +95,8 @@ Result<size_t> encode(const LoadMessage& load, const ChannelLink& link, MutableB
 /// `packet`: in which SetupOffload has found `connection`; a frame without tags.
 Result<size_t> encode(const NewConnection& connection, const port::RxPacket& packet,
                       MutableByteSpan out);
-/// kMessageTooLong: more than one IP packet takes.
+/// kMessageTooLong: more than one IP packet takes. `out` has room for port::kMaxTcpHeaders at
+/// least.
 Result<size_t> encode(const Handover& handover, MutableByteSpan out);
 
 /// What of the segment that completed a handshake matters for the connection.
@@ -115,7 +117,11 @@ std::optional<port::RxPacket> new_connection_packet(MutableByteSpan frame);
 Result<NewConnection> decode_new_connection(ByteSpan frame, const ConfirmingSegment& segment);
 
 /// The frame's type is one of channel_type's.
-bool is_channel_message(ByteSpan frame);
+inline bool is_channel_message(ByteSpan frame) {
+  if (frame.size() < sizeof(wire::EthernetHeader)) return false;
+  const uint16_t type = reinterpret_cast<const wire::EthernetHeader*>(frame.data())->type.value();
+  return type >= channel_type::kNewConnection && type <= channel_type::kLoad;
+}
 /// NewConnection::proof, if the frame is a new connection. A guess: nothing is verified.
 std::optional<uint64_t> glance_at_proof(ByteSpan frame);
 /// Any bytes are allowed. kBadMessage, with what is wrong in one line. What is returned may refer

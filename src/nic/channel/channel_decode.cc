@@ -337,11 +337,6 @@ std::optional<uint16_t> type_of(ByteSpan frame) {
 
 }  // namespace
 
-bool is_channel_message(ByteSpan frame) {
-  const std::optional<uint16_t> type = type_of(frame);
-  return type && *type >= channel_type::kNewConnection && *type <= channel_type::kLoad;
-}
-
 std::optional<uint64_t> glance_at_proof(ByteSpan frame) {
   constexpr size_t kLeast = kEthernet + sizeof(layout::NewConnection);
   if (frame.size() < kLeast || type_of(frame) != channel_type::kNewConnection) return std::nullopt;

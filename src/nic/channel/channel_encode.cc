@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <limits>
 
@@ -17,6 +16,7 @@ namespace {
 namespace layout = channel_layout;
 
 constexpr size_t kEthernet = sizeof(wire::EthernetHeader);
+constexpr size_t kTimestampsSize = 12;  // of the option, padded
 
 layout::Tuple tuple_layout(const FourTuple& tuple) {
   return {.local = tuple.local.address.bytes(),
@@ -151,6 +151,11 @@ Result<size_t> encode(const NewConnection& connection, const port::RxPacket& pac
 Result<size_t> encode(const Handover& handover, MutableByteSpan out) {
   size_t bytes = 0;
   for (const ByteSpan part : handover.data) bytes += part.size();
+  const size_t ip_size = port::headers_to(handover.tuple.remote.address) +
+                         (handover.timestamps ? kTimestampsSize : 0) + bytes;
+  if (ip_size > std::numeric_limits<uint16_t>::max()) return fail(Errc::kMessageTooLong);
+  const size_t size = kEthernet + ip_size + sizeof(layout::Teardown);
+  if (out.size() < std::max(size, port::kMaxTcpHeaders)) return fail(Errc::kNoBufferSpace);
   port::TcpPacketSpec spec;
   spec.tuple = handover.tuple;
   spec.local_mac = handover.local_mac;
@@ -160,11 +165,10 @@ Result<size_t> encode(const Handover& handover, MutableByteSpan out) {
   spec.flags = wire::tcp_flag::kFin | wire::tcp_flag::kAck | wire::tcp_flag::kPsh;
   spec.window = handover.window;
   spec.options.timestamps = handover.timestamps;
-  std::array<uint8_t, port::kMaxTcpHeaders> headers;
-  const size_t headers_size = port::write_tcp_headers(spec, bytes, headers);
-  if (headers_size - kEthernet + bytes > std::numeric_limits<uint16_t>::max()) {
-    return fail(Errc::kMessageTooLong);
-  }
+  uint8_t* at =
+      out.data() + port::write_tcp_headers(spec, bytes, out.first<port::kMaxTcpHeaders>());
+  set_type(out, channel_type::kTeardown);
+  for (const ByteSpan part : handover.data) at = std::copy_n(part.data(), part.size(), at);
   const layout::Teardown trailer{
       .mss = Be16(handover.mss),
       .rto = Be32(microseconds_of(handover.rto)),
@@ -174,11 +178,6 @@ Result<size_t> encode(const Handover& handover, MutableByteSpan out) {
       .receive_window = Be32(handover.receive_window),
       .port_index = handover.port_index,
       .reserved = 0};
-  const size_t size = headers_size + bytes + sizeof trailer;
-  if (out.size() < size) return fail(Errc::kNoBufferSpace);
-  uint8_t* at = std::copy_n(headers.data(), headers_size, out.data());
-  for (const ByteSpan part : handover.data) at = std::ranges::copy(part, at).out;
-  set_type(out, channel_type::kTeardown);
   std::memcpy(at, &trailer, sizeof trailer);
   return size;
 }
