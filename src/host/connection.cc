@@ -86,19 +86,19 @@ void Connection::open_passive(const Segment& syn, SeqNum iss, Listener& listener
 void Connection::open_confirmed(const nic::NewConnection& made, Segment& segment,
                                 Listener& listener, Time now) {
   listener_ = &listener;
-  quasi_.iss = made.iss;
-  quasi_.irs = made.irs;
-  quasi_.window = made.window;
-  quasi_.receive_shift = made.window_shift;
-  quasi_.peer_window = segment.window;
-  quasi_.send_shift = made.peer_window_shift.value_or(0);
-  quasi_.peer_mss = made.peer_mss;
-  quasi_.mss_max = made.mss;
-  quasi_.ts_recent = made.timestamps.value;
-  quasi_.timestamps = true;
-  quasi_.sack = made.sack;
-  quasi_.ecn = made.ecn;
-  quasi_.window_scaling = made.peer_window_shift.has_value();
+  quasi_ = {.iss = made.iss,
+            .irs = made.irs,
+            .window = made.window,
+            .peer_window = segment.window,
+            .peer_mss = made.peer_mss,
+            .mss_max = made.mss,
+            .send_shift = made.peer_window_shift.value_or(0),
+            .receive_shift = made.window_shift,
+            .ts_recent = made.timestamps.value,
+            .sack = made.sack,
+            .timestamps = true,
+            .window_scaling = made.peer_window_shift.has_value(),
+            .ecn = made.ecn};
   ts_offset_ = made.timestamp_offset;
   set_state(State::kEstablished);
   ++stack_.resources().counters.connections_established;
@@ -210,7 +210,6 @@ size_t Connection::forward(Connection& to, size_t limit) {
   if (is_quasi() && this == &to && write_first(peek().first(std::min(limit, readable())))) {
     const size_t moved = std::min(limit, readable());
     drop_unread(moved);
-    stack_.update(*this);
     return moved;
   }
   if (is_quasi()) promote();

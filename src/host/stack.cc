@@ -242,6 +242,7 @@ void Stack::settle() {
     if (c == nullptr) continue;
     c->borrower_ = Connection::kNotBorrowing;
     c->tcb().receiver.settle(resources_);
+    if (!IntrusiveList<Connection, OutputTag>::is_linked(*c)) update(*c);
   }
   borrowers_.clear();
   resources_.borrowed.reset();

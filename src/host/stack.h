@@ -334,7 +334,9 @@ class Stack {
   Time writers_wake_at_{};
   IntrusiveList<Connection, EventTag> events_;
   IntrusiveList<Listener, EventTag> listener_events_;
-  std::vector<Connection*> borrowers_;          // hold payload in packets of this burst; or gone
+  // Hold payload in packets of this burst, or gone. settle() puts those that began in this burst
+  // into output_.
+  std::vector<Connection*> borrowers_;
   std::vector<port::TcpPacketSpec> replies_;    // to packets: at most kMaxReplies
   std::vector<port::TcpPacketSpec> farewells_;  // RSTs of ours, two for a connection or splice
 

@@ -178,7 +178,7 @@ bool Stack::open_confirmed(const nic::NewConnection& made, Listener& listener, S
   setup_.made_connection(made, now);
   c->open_confirmed(made, segment, listener, now);
   note_borrowed(*c);
-  update(*c);
+  if (!c->is_quasi()) update(*c);
   return true;
 }
 
@@ -262,7 +262,7 @@ bool Stack::hand_over(Connection& c, std::span<const ByteSpan> data) {
   c.observer_ = nullptr;
   c.owned_ = false;
   c.end(Errc::kOk);
-  update(c);
+  destroy(c);
   return true;
 }
 
