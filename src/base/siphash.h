@@ -69,7 +69,7 @@ uint64_t siphash24(const SipKey& key, const T& object) {
 }
 template <typename T>
   requires std::has_unique_object_representations_v<T>
-uint64_t siphash13(const SipKey& key, const T& object) {
+[[gnu::always_inline]] inline uint64_t siphash13(const SipKey& key, const T& object) {
   return detail::siphash<1, 3>(key, reinterpret_cast<const uint8_t*>(&object), sizeof(T));
 }
 

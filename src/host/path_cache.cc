@@ -43,8 +43,7 @@ void PathCache::release(PathEntry* entry) {
   if (--entry->references == 0) unused_.push_back(*entry);
 }
 
-Result<void> PathCache::refresh(PathEntry& entry) {
-  if (entry.resolved && entry.generation == router_.generation()) return {};
+Result<void> PathCache::resolve(PathEntry& entry) {
   entry.resolved = false;
   Result<port::Path> path = router_.resolve(entry.remote);
   if (!path) return std::unexpected(path.error());

@@ -46,7 +46,10 @@ class PathCache {
   void release(PathEntry* entry);
 
   /// Makes entry.path current. Errors as Router::resolve.
-  Result<void> refresh(PathEntry& entry);
+  Result<void> refresh(PathEntry& entry) {
+    if (entry.resolved && entry.generation == router_.generation()) return {};
+    return resolve(entry);
+  }
 
   /// Largest IP packet that may be sent along `entry` now.
   uint16_t mtu(const PathEntry& entry, Time now) const;
@@ -57,6 +60,7 @@ class PathCache {
   bool learn_mtu(PathEntry& entry, uint32_t mtu, Time now);
 
  private:
+  Result<void> resolve(PathEntry& entry);
   static uint16_t least(uint16_t of_route, const PathEntry& entry, Time now);
   static const IpAddress& key_of(const PathEntry& entry) { return entry.remote; }
 

@@ -36,7 +36,8 @@ bool parse_ip(const wire::EthernetView& frame, bool verify, IpPacket& out, Count
   return false;
 }
 
-bool l4_checksum_ok(const IpPacket& ip) {
+// By value: who does not call it need not have `ip` in memory.
+bool l4_checksum_ok(IpPacket ip) {
   uint64_t sum = 0;
   if (ip.protocol != wire::ip_protocol::kIcmp) {
     sum = pseudo_header_sum({.source = ip.source,

@@ -6,10 +6,6 @@
 
 namespace fairlead {
 
-Waiter::~Waiter() {
-  if (is_linked()) scheduler_->ready_.erase(*this);
-}
-
 /// The coroutine around a spawned task: begins in the ready queue, and destroys itself at its end.
 struct Scheduler::Root {
   struct promise_type : Pooled, ListHook<RootTag> {

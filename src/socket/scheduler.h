@@ -24,7 +24,7 @@ using RootHook = ListHook<RootTag>;
 class Waiter : public ListHook<ReadyTag> {
  public:
   Waiter() = default;
-  ~Waiter();
+  inline ~Waiter();
 
  private:
   friend class Scheduler;
@@ -109,5 +109,9 @@ class Scheduler {
   IntrusiveList<Waiter, ReadyTag> ready_;
   IntrusiveList<RootHook, RootTag> roots_;
 };
+
+Waiter::~Waiter() {
+  if (is_linked()) scheduler_->ready_.erase(*this);
+}
 
 }  // namespace fairlead

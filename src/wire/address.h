@@ -52,7 +52,10 @@ class IpAddress {
   }
   constexpr bool is_v6() const { return !is_v4(); }
   /// 0.0.0.0 or ::
-  constexpr bool is_unspecified() const { return *this == v4(0) || *this == IpAddress(); }
+  constexpr bool is_unspecified() const {
+    const auto [zeros, mark, value] = std::bit_cast<Mapped>(bytes_);
+    return zeros == 0 && value == Be32() && (mark == Be32() || mark == Mapped{}.mark);
+  }
   /// 224.0.0.0/4, 255.255.255.255 or ff00::/8
   constexpr bool is_multicast_or_broadcast() const {
     if (is_v6()) return bytes_[0] == 0xff;                            // RFC 4291 §2.7

@@ -28,9 +28,9 @@ class ReplayCache {
   /// `hash`: a cookie's, all 64 bits.
   bool contains(uint64_t hash) const {
     if (buckets_.empty()) return false;
-    return std::ranges::any_of(buckets_[bucket_of(hash)].entries, [&](uint64_t entry) {
-      return entry != 0 && (entry & kHashMask) == (hash & kHashMask);
-    });
+    const uint64_t wanted = (hash & kHashMask) | kUsed | kTimeMask;
+    return std::ranges::any_of(buckets_[bucket_of(hash)].entries,
+                               [&](uint64_t entry) { return (entry | kTimeMask) == wanted; });
   }
 
   /// Brings what contains() and insert() need into the processor's cache.
