@@ -369,8 +369,11 @@ void Stack::rest_after_reset(const Connection& c) {
 
 void Stack::enter_time_wait(Connection& c, const Segment& segment) {
   TimeWait& entry = make_time_wait(c, c.options_->time_wait);
-  if (c.tcb_->receiver.ack_due())
-    reply_time_wait(entry, segment, c.tcb_->receiver.advertise(c.mss_, false));
+  if (c.tcb_->receiver.ack_due()) {
+    reply_time_wait(
+        entry, segment,
+        {.window = c.tcb_->receiver.advertise(c.mss_, false), .ts_value = c.timestamp(now_)});
+  }
   c.tcb_->sender.clear(resources_);
   c.set_state(State::kTimeWait);
   c.events_ |= event::kClosed | event::kReadable;

@@ -305,7 +305,11 @@ class Stack {
 
   // stack_output.cc
   void push_reply(const port::TcpPacketSpec& spec);
-  void reply_time_wait(const TimeWait& entry, const Segment& segment, uint16_t window);
+  struct TimeWaitAck {
+    uint16_t window;    // the header's field
+    uint32_t ts_value;  // where timestamps are used
+  };
+  void reply_time_wait(const TimeWait& entry, const Segment& segment, const TimeWaitAck& ack);
   bool prepare_path(Connection& connection, Time now);
 
   StackConfig config_;

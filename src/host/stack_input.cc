@@ -184,7 +184,10 @@ bool Stack::on_time_wait_segment(TimeWait& entry, const Segment& segment, Time n
     }
   }
   if (segment.length() > 0 || segment.seq != entry.rcv_nxt) {
-    if (allow_challenge_ack()) reply_time_wait(entry, segment, 0);
+    if (allow_challenge_ack()) {
+      const uint32_t ts_value = timestamp(now, timestamp_offset(entry.tuple));
+      reply_time_wait(entry, segment, {.window = 0, .ts_value = ts_value});
+    }
     if (segment.fin() && segment.end() == entry.rcv_nxt) {
       time_wait_.restart(entry, now);
     }

@@ -121,15 +121,14 @@ void Stack::say_farewell(std::vector<port::TcpPacketSpec>&& resets) {
   farewells_.insert(farewells_.end(), resets.begin(), resets.end());
 }
 
-void Stack::reply_time_wait(const TimeWait& entry, const Segment& segment, uint16_t window) {
+void Stack::reply_time_wait(const TimeWait& entry, const Segment& segment, const TimeWaitAck& ack) {
   port::TcpPacketSpec spec = answer_to(segment);
   spec.seq = entry.snd_nxt;
   spec.ack = entry.rcv_nxt;
   spec.flags = kAck;
-  spec.window = window;
+  spec.window = ack.window;
   if (entry.timestamps) {
-    spec.options.timestamps =
-        wire::Timestamps{timestamp(now_, timestamp_offset(entry.tuple)), entry.ts_recent};
+    spec.options.timestamps = wire::Timestamps{ack.ts_value, entry.ts_recent};
   }
   push_reply(spec);
 }
