@@ -19,9 +19,10 @@ in TIME-WAIT again after a second (tcp_tw_reuse, RFC 6191; see lab/lab.sh).
 
 A veth has no hardware: what a receiver does in interrupts happens on the sender's processor and, as
 the kernel counts, in the sender's time; with `--softirqs receiver` on the receiver's (RPS), at the price of
-an interrupt between the two. So there are four divisors, from what is the server's own to all there is:
-CPU time of the server's process; of its processor; of both processes; and of the machine, whoever has
-used it: on a busy machine look at the first and the third.
+an interrupt between the two. So there are three divisors, from what is the server's own to all there is:
+CPU time of the server's process; of both processes; and of the machine, whoever has used it. The last is
+sampled at clock ticks, which a server that sleeps by the clock seldom meets at work: on a busy machine,
+and for `coalesce`, look at the second.
 """
 
 import argparse
@@ -67,7 +68,6 @@ class Measurement:
     rates: list = field(default_factory=list)  # connections per second
     # CPU microseconds per connection
     server: list = field(default_factory=list)
-    processor: list = field(default_factory=list)
     processes: list = field(default_factory=list)
     machine: list = field(default_factory=list)
 
@@ -86,19 +86,18 @@ def measure(contender: Contender, concurrency: int, closer: str, count: int,
             into: Measurement) -> None:
     add_to_port, options = CLOSES[closer]
     pid = contender.pids[closer]
-    before = process_seconds(pid), client_seconds(), machine_seconds(), busy_seconds(0)
+    before = process_seconds(pid), client_seconds(), machine_seconds()
     report = contender.client.run("requests", "ipv4", contender.port + add_to_port,
                                   "--connections", count, "--concurrency", concurrency,
                                   "--size", SIZE, *options, timeout=120)
-    after = process_seconds(pid), client_seconds(), machine_seconds(), busy_seconds(0)
+    after = process_seconds(pid), client_seconds(), machine_seconds()
     if report["failures"] or report["connections"] != count:
         sys.exit(f"short_connections_lab.py: {contender.name}: {report}")
-    server, client, machine, processor = ((b - a) / count * 1e6 for a, b in zip(before, after))
+    server, client, machine = ((b - a) / count * 1e6 for a, b in zip(before, after))
     into.rates.append(report["connections_per_second"])
     into.server.append(server)
     into.processes.append(server + client)
     into.machine.append(machine)
-    into.processor.append(processor)
 
 
 # ---- who is measured -----------------------------------------------------------------------------
@@ -139,8 +138,8 @@ def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
 
 # ---- output --------------------------------------------------------------------------------------
 
-HEADS = ["÷ kernel: connections per s", "per CPU s of the server's process", "of its processor", "of both processes",
-         "of the machine", "connections per s", "CPU each: server's process", "its processor", "both processes",
+HEADS = ["÷ kernel: connections per s", "per CPU s of the server's process", "of both processes",
+         "of the machine", "connections per s", "CPU each: server's process", "both processes",
          "machine"]
 
 
@@ -152,13 +151,13 @@ def show(title: str, found: dict[str, Measurement]) -> None:
         # Connections per CPU second are the reciprocal of what each takes.
         ratios = [median(ours.rates) / median(kernel.rates)] + [
             median(getattr(kernel, of)) / median(getattr(ours, of))
-            for of in ("server", "processor", "processes", "machine")]
+            for of in ("server", "processes", "machine")]
         rates = [f"{value / 1e3:.1f}" for value in
                  (median(ours.rates), min(ours.rates), max(ours.rates))]
         return [f"**{ratio:.2f}**" for ratio in ratios] + [
             f"{rates[0]} k/s ({rates[1]} to {rates[2]})"] + [
             f"{median(values):.1f} µs ({min(values):.1f} to {max(values):.1f})"
-            for values in (ours.server, ours.processor, ours.processes, ours.machine)]
+            for values in (ours.server, ours.processes, ours.machine)]
 
     print_table(title, HEADS, [[name, *cells(ours)] for name, ours in found.items()])
     sys.stdout.flush()
