@@ -123,13 +123,11 @@ void Stack::on_channel_message(const port::RxPacket& message, Time now) {
     return;
   }
   Result<nic::ChannelMessage> decoded = nic::decode(frame);
-  if (!decoded) {
-    ++resources_.counters.drop_bad_message;
-  } else if (const auto* load = std::get_if<nic::LoadMessage>(&*decoded)) {
+  if (decoded && std::holds_alternative<nic::TeardownReport>(*decoded)) {
+    ++resources_.counters.teardowns_reported;
+  } else if (const auto* load = decoded ? std::get_if<nic::LoadMessage>(&*decoded) : nullptr) {
     nic_load_ = *load;
     nic_load_at_ = now;
-  } else if (std::holds_alternative<nic::TeardownReport>(*decoded)) {
-    ++resources_.counters.teardowns_reported;
   } else {
     ++resources_.counters.drop_bad_message;
   }
