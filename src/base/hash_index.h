@@ -18,11 +18,11 @@
 
 namespace fairlead {
 
-/// SipHash-1-3 of a key without padding.
+/// SipHash-1-3 of a key without padding. Where a hasher is wanted, its secret will do.
 template <typename Key>
 class SipHasher {
  public:
-  SipHasher(SipKey secret) : secret_(secret) {}
+  SipHasher(SipKey secret) : secret_(secret) {}  // NOLINT(google-explicit-constructor)
   uint64_t operator()(const Key& key) const { return siphash13(secret_, key); }
 
  private:

@@ -10,6 +10,7 @@ namespace fairlead {
 template <typename Key>
 class LatestHasher {
  public:
+  // NOLINTNEXTLINE(google-explicit-constructor)
   LatestHasher(SipKey secret) : secret_(secret), hash_(siphash13(secret, key_)) {}
 
   uint64_t operator()(const Key& key) const {

@@ -16,6 +16,7 @@ namespace fairlead {
 
 class FlowHasher {
  public:
+  // NOLINTNEXTLINE(google-explicit-constructor)
   FlowHasher(SipKey secret) : memory_(std::make_shared<Memory>(secret)) {}
 
   uint64_t operator()(const FourTuple& tuple) const {
