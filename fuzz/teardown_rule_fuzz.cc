@@ -12,17 +12,11 @@
 
 #include "fuzz/input.h"
 #include "fuzz/packet.h"
+#include "nic/steering/load_from_span.h"
 #include "nic/teardown/teardown.h"
 #include "nic/teardown/teardown_rule.h"
-#include "tests/setup_packets.h"
+#include "tests/teardown_segment.h"
 #include "wire/tcp.h"
-
-static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
-  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
-  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
-  std::memcpy(to, bytes.data() + offset, size);
-  return 0;
-}
 
 namespace fairlead::nic {
 namespace {
@@ -226,18 +220,6 @@ PacketBytes timeless(PacketBytes packet) {
   return packet;
 }
 
-TeardownSegment as_teardown_segment(const test::ReadSegment& read) {
-  TeardownSegment out;
-  out.tuple = {.local = read.tuple.remote, .remote = read.tuple.local};
-  out.seq = SeqNum(read.seq);
-  out.ack = SeqNum(read.ack);
-  out.window = read.window;
-  out.flags = read.flags;
-  out.payload = static_cast<uint32_t>(read.payload.size());
-  out.timestamps = read.options.timestamps;
-  return out;
-}
-
 class Closing {
  public:
   /// `bucket`: a program decides by this table; nullptr: there is none.
@@ -272,7 +254,7 @@ class Closing {
       if (!decision.answer.empty()) out.push_back(timeless(decision.answer));
       teardown_.on_timer(now);
     } else if (read) {
-      teardown_.on_segment(as_teardown_segment(*read), now);
+      teardown_.on_segment(test::as_teardown_segment(*read), now);
     }
     for (PacketBytes& packet : transmit(now)) out.push_back(std::move(packet));
     return out;

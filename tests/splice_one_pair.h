@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "nic/splice/rule.h"
+#include "nic/steering/load_from_span.h"
 
 namespace fairlead::test {
 
@@ -16,13 +17,6 @@ struct OnePair {
 };
 
 }  // namespace fairlead::test
-
-static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
-  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
-  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
-  std::memcpy(to, bytes.data() + offset, size);
-  return 0;
-}
 
 static inline fl_splice_rule* fl_splice_find(void* tables, const fl_splice_key* key) {
   auto* pair = static_cast<fairlead::test::OnePair*>(tables);

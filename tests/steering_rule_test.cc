@@ -10,17 +10,11 @@
 
 #include "base/bytes.h"
 #include "base/endian.h"
+#include "nic/steering/load_from_span.h"
 #include "nic/steering/steering.h"
 #include "tests/steering_vectors.h"
 
 // The plain-C headers leave these to whoever includes them.
-
-static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
-  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
-  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
-  std::memcpy(to, bytes.data() + offset, size);
-  return 0;
-}
 
 namespace {
 

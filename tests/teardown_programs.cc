@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/random.h"
+#include "tests/teardown_segment.h"
 #include "wire/tcp.h"
 
 namespace fairlead::test {
@@ -188,18 +189,6 @@ class Vectors {
   bool v6_;
   bool timestamps_;
 };
-
-nic::TeardownSegment as_teardown_segment(const ReadSegment& read) {
-  nic::TeardownSegment out;
-  out.tuple = {.local = read.tuple.remote, .remote = read.tuple.local};
-  out.seq = SeqNum(read.seq);
-  out.ack = SeqNum(read.ack);
-  out.window = read.window;
-  out.flags = read.flags;
-  out.payload = static_cast<uint32_t>(read.payload.size());
-  out.timestamps = read.options.timestamps;
-  return out;
-}
 
 PacketBytes bytes_of(port::TxPacket packet) {
   port::complete_checksum(packet);

@@ -11,15 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "nic/steering/load_from_span.h"
 #include "tests/teardown_programs.h"
 #include "wire/tcp.h"
-
-static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
-  const auto& bytes = *static_cast<const fairlead::test::PacketBytes*>(packet);
-  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
-  std::memcpy(to, bytes.data() + offset, size);
-  return 0;
-}
 
 namespace fairlead::nic {
 namespace {
@@ -38,7 +32,7 @@ class Rule final : public test::TeardownProgram {
   Rule() : Rule(std::vector<fl_teardown_bucket>(kBuckets)) {}
 
   TeardownDecision run(const PacketBytes& packet, Time now) override {
-    PacketBytes bytes = packet;
+    ByteSpan bytes = packet;
     fl_segment segment;
     fl_teardown_look look{.tuple = {},
                           .now = static_cast<uint64_t>(now.time_since_epoch().count()),
@@ -100,12 +94,13 @@ TEST(TeardownRule, AProcessThatTakesAFlowBackLearnsEachDecisionOnce) {
   std::atomic<bool> done = false;
   size_t closed = 0;
   std::thread program([&] {
-    PacketBytes packet = packet_of(fin);
+    const PacketBytes packet = packet_of(fin);
+    ByteSpan bytes = packet;
     fl_segment segment;
     fl_teardown_look look{.tuple = {}, .now = 0, .checksum = FL_CHECKSUM_TO_VERIFY};
     fl_teardown_decision decision;
-    const auto size = static_cast<__u32>(packet.size());
-    ASSERT_EQ(fl_segment_read(&packet, FL_ETH_P_IPV6, size, &segment), 0);
+    const auto size = static_cast<__u32>(bytes.size());
+    ASSERT_EQ(fl_segment_read(&bytes, FL_ETH_P_IPV6, size, &segment), 0);
     fl_teardown_read_tuple(&segment, &look.tuple);
     while (!done) {
       const bool first =

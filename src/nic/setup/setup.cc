@@ -6,15 +6,8 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "nic/setup/setup_rule.h"
+#include "nic/steering/load_from_span.h"
 #include "wire/ethernet.h"
-
-// What the plain-C headers leave to whoever includes them.
-static inline int fl_load(void* packet, __u32 offset, void* to, __u32 size) {
-  const auto& bytes = *static_cast<const fairlead::ByteSpan*>(packet);
-  if (offset > bytes.size() || size > bytes.size() - offset) return -1;
-  std::memcpy(to, bytes.data() + offset, size);
-  return 0;
-}
 
 namespace fairlead::nic {
 namespace {
