@@ -182,9 +182,9 @@ bool Shard::run_posted() {
 
 std::optional<Time> Shard::next_deadline(Time now) const {
   if (!kept_.empty()) return now + kBusyRetry;
-  std::optional<Time> stack = stack_.next_deadline();
-  std::optional<Time> scheduler = scheduler_.next_deadline();
-  return stack && scheduler ? std::min(*stack, *scheduler) : stack ? stack : scheduler;
+  std::optional<Time> next = stack_.next_deadline();
+  if (auto other = scheduler_.next_deadline(); other && (!next || *other < *next)) next = other;
+  return next;
 }
 
 void Shard::wait(Time now) {
