@@ -64,9 +64,11 @@ TimerBitmapWheel::Alarm TimerBitmapWheel::set(uint32_t flow, Time deadline) {
     if (scanned < comes_up) return {slot, static_cast<uint16_t>(turns)};
     // Had the scan passed before the bit was there, it would come up a turn too late: anew then.
     if (clear(flow, slot)) continue;
-    // The scan has taken it and waits to fire it; turns may have passed before the bit was there.
+    // The scan has taken it and waits to fire it. In which interval? Turns may have passed since
+    // the cursor was first read, and one since it was read again; now it stands still.
+    const uint64_t taken = tick_of(cursor.load());
     const uint64_t last = comes_up + (turns << slot_bits_);
-    const uint64_t left = last > scanned ? (last - scanned) >> slot_bits_ : 0;
+    const uint64_t left = last > taken ? (last - taken) >> slot_bits_ : 0;
     return {slot, static_cast<uint16_t>(left)};
   }
 }
