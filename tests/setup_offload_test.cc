@@ -335,6 +335,33 @@ TEST_F(SetupOffloadTest, ProofMakesOneConnection) {
   EXPECT_EQ(acknowledge(answer).verdict, FL_SETUP_EXPIRED);
 }
 
+TEST_F(SetupOffloadTest, ListenerThatWaitsForDataSeesNoAckThatBringsNone) {
+  fl_setup_listener waits = test::kSetupListener;
+  waits.flags |= FL_SETUP_DEFER;
+  ASSERT_TRUE(setup_.set_listener(test::setup_listener_endpoint(false), waits));
+  const ReadSegment answer = linux_handshake();
+  EXPECT_EQ(acknowledge(answer).verdict, FL_SETUP_DEFERRED);
+  Segment ack = test::ack_segment(answer, 0x11223355);
+  ++ack.seq;
+  EXPECT_EQ(receive(packet_of(ack)).verdict, FL_SETUP_FORGED);
+  const SetupOutcome first = acknowledge(answer, test::some_bytes(10));
+  EXPECT_EQ(first.verdict, FL_SETUP_NEW_CONNECTION);
+  setup_.made_connection(first.connection, now_);
+  EXPECT_EQ(acknowledge(answer).verdict, FL_SETUP_DEFERRED);
+  --ack.seq;
+  ack.flags = kAck | kFin;
+  EXPECT_EQ(receive(packet_of(ack)).verdict, FL_SETUP_REPLAYED) << "a FIN is something";
+}
+
+/// Five bits of time tell 70 s and 200 s from now, but not 140 s.
+TEST_F(SetupOffloadTest, ClientThatWasSilentIsToldHoweverLong) {
+  const ReadSegment answer = linux_handshake();
+  for (const int64_t silent : {70, 140, 200, 270, 100'000}) {
+    now_ = Time(seconds(1'000'000 + silent));
+    EXPECT_EQ(acknowledge(answer, test::some_bytes(10)).verdict, FL_SETUP_EXPIRED) << silent;
+  }
+}
+
 TEST_F(SetupOffloadTest, ForgettingAProofThatIsStillGoodIsCounted) {
   for (uint32_t i = 0; i < 9; ++i) {
     Segment syn = test::linux_syn(false);

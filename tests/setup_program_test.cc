@@ -56,10 +56,12 @@ class SetupProgramTest : public testing::Test {
     for (const bool v6 : {false, true}) listen(test::setup_listener_endpoint(v6));
   }
 
-  void listen(const Endpoint& endpoint) {
+  void listen(const Endpoint& endpoint, uint8_t flags = test::kSetupListener.flags) {
+    fl_setup_listener listener = test::kSetupListener;
+    listener.flags = flags;
     ASSERT_EQ(update(programs_->maps.listeners, key_of(endpoint), uint8_t{1}), 0);
-    ASSERT_EQ(update(programs_->maps.setup_listeners, key_of(endpoint), test::kSetupListener), 0);
-    ASSERT_TRUE(offload_.set_listener(endpoint, test::kSetupListener));
+    ASSERT_EQ(update(programs_->maps.setup_listeners, key_of(endpoint), listener), 0);
+    ASSERT_TRUE(offload_.set_listener(endpoint, listener));
   }
   void stop_listening(const Endpoint& endpoint) {
     const fl_listener key = key_of(endpoint);
@@ -208,6 +210,36 @@ TEST_F(SetupProgramTest, AcksGoToTheDaemonWhichConfirmsThem) {
     EXPECT_NE(run_filter(ack), 0);
     EXPECT_EQ(run_xdp(ack).returned, XDP_PASS);
     EXPECT_EQ(verdict_in_user_space(ack), FL_SETUP_NEW_CONNECTION);
+  }
+}
+
+TEST_F(SetupProgramTest, AckThatBringsNothingIsDroppedForAListenerThatWaitsForData) {
+  for (const bool v6 : {false, true}) {
+    const ProgramRun run = run_tc(packet_of(test::linux_syn(v6)));
+    const auto syn_ack = test::read_segment(run.packet);
+    ASSERT_TRUE(syn_ack);
+    listen(test::setup_listener_endpoint(v6), FL_SETUP_ECN | FL_SETUP_DEFER);
+    const test::Segment ack = test::ack_segment(*syn_ack, 5);
+    const auto expect_deferred = [&](const test::Segment& segment, bool deferred) {
+      const PacketBytes packet = packet_of(segment);
+      const uint64_t before = count(FL_DEFERRED_ACK);
+      EXPECT_EQ(run_filter(packet) == 0, deferred);
+      EXPECT_EQ(run_tc(packet).returned, TC_ACT_SHOT);
+      EXPECT_EQ(count(FL_DEFERRED_ACK), before + (deferred ? 1 : 0));
+      EXPECT_EQ(verdict_in_user_space(packet) == FL_SETUP_DEFERRED, deferred);
+    };
+    expect_deferred(ack, true);
+    expect_deferred(test::ack_segment(*syn_ack, 5, test::some_bytes(1)), false);
+    for (const auto change : {+[](test::Segment& s) { s.flags |= wire::tcp_flag::kFin; },
+                              +[](test::Segment& s) { s.flags |= wire::tcp_flag::kRst; },
+                              +[](test::Segment& s) { ++s.seq; },  // proves nothing
+                              +[](test::Segment& s) { ++s.ack; }}) {
+      test::Segment other = ack;
+      change(other);
+      expect_deferred(other, false);
+    }
+    listen(test::setup_listener_endpoint(v6));
+    expect_deferred(ack, false);
   }
 }
 

@@ -74,6 +74,48 @@ TEST(TcpSetupOffload, AFinMayComeWithTheAck) {
   EXPECT_EQ(peer.read(500), 500u);
 }
 
+TEST(TcpSetupOffload, AConnectionMayBeginWithTheFirstData) {
+  ScriptedPeer peer;
+  host::ListenOptions options = offloaded();
+  options.defer_accept = true;
+  peer.listen(options);
+  handshake(peer);
+  peer.deliver(seg().seq(1).ack(1));
+  peer.expect_nothing();
+  EXPECT_EQ(peer.stack().connection_count(), 0u);
+  EXPECT_EQ(count(peer, FL_SETUP_DEFERRED), 1u);
+  peer.tick(seconds(50));
+  peer.deliver(seg().seq(1).ack(1).data(500));
+  ASSERT_NE(peer.accept(), nullptr);
+  EXPECT_EQ(peer.read(500), 500u);
+}
+
+TEST(TcpSetupOffload, AConnectionMayBeginWithItsFin) {
+  ScriptedPeer peer;
+  host::ListenOptions options = offloaded();
+  options.defer_accept = true;
+  peer.listen(options);
+  handshake(peer);
+  peer.deliver(seg().seq(1).ack(1));
+  peer.deliver(seg().seq(1).ack(1).fin());
+  ASSERT_NE(peer.accept(), nullptr);
+  peer.expect_state(State::kCloseWait);
+}
+
+TEST(TcpSetupOffload, FirstDataAfterALongSilenceIsReset) {
+  for (const int64_t silent : {65, 140, 300}) {
+    ScriptedPeer peer;
+    host::ListenOptions options = offloaded();
+    options.defer_accept = true;
+    peer.listen(options);
+    handshake(peer);
+    peer.deliver(seg().seq(1).ack(1));
+    peer.tick(seconds(silent));
+    peer.deliver(seg().seq(1).ack(1).data(10));
+    peer.expect(seg().seq(1).rst());
+  }
+}
+
 TEST(TcpSetupOffload, TimestampsGoOnFromTheSynAcksAndAreEven) {
   ScriptedPeer peer;
   peer.listen(offloaded());

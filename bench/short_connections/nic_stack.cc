@@ -71,7 +71,7 @@ bool NicStack::from_client(Frame& frame, size_t room, Time now) {
     CHECK(size);
     frame.size = static_cast<uint32_t>(*size);
   }
-  return true;
+  return outcome.verdict != FL_SETUP_DEFERRED;
 }
 
 std::optional<nic::LoadMessage> NicStack::load(Time now) {

@@ -55,6 +55,10 @@ struct ListenOptions {
   /// The NIC stack does handshakes (nic/setup/setup.h), but for clients without timestamps. Not for
   /// servers that speak first: a client whose ACK is lost sends nothing that would replace it.
   bool setup_offload = false;
+  /// Of such a handshake the ACK is dropped, and the connection begins with the client's first data
+  /// or FIN (as TCP_DEFER_ACCEPT): until then it costs nothing. A client that says nothing for 64 s
+  /// has its first data answered by RST.
+  bool defer_accept = false;
   SocketOptions socket;
 };
 

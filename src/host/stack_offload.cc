@@ -34,7 +34,8 @@ void Stack::register_setup(const Listener& listener) {
       .mss = mss,
       .window = static_cast<uint16_t>(std::min<uint32_t>(socket.receive_buffer_min, UINT16_MAX)),
       .window_scale = window_shift_for(socket),
-      .flags = static_cast<uint8_t>(socket.ecn ? FL_SETUP_ECN : 0),
+      .flags = static_cast<uint8_t>((socket.ecn ? FL_SETUP_ECN : 0) |
+                                    (listener.options_.defer_accept ? FL_SETUP_DEFER : 0)),
       .reserved = 0};
   if (setup_seat_ != nullptr && !listener.setup_paused_) {
     setup_seat_->listen({.endpoint = listener.endpoint_, .listener = entry});
@@ -107,6 +108,7 @@ bool Stack::on_setup_answer(Connection* c, Segment& segment, const port::RxPacke
   if (outcome.verdict == FL_SETUP_NEW_CONNECTION) {
     return open_confirmed(outcome.connection, *listener, segment, now, c);
   }
+  if (outcome.verdict == FL_SETUP_DEFERRED) return true;
   // Nobody's; or of a connection that is still to come (nic/setup/setup_tables.h).
   if (outcome.verdict != FL_SETUP_FORGED || c != nullptr ||
       time_wait_.find(segment.tuple) != nullptr || teardown_.state(segment.tuple)) {

@@ -222,8 +222,8 @@ VIRTUAL_SERVER = {
                          'expected one of: v1, v2 (did you mean "v1"?)'},
         servers=[f"{address_of('b1')} {PROXIED}"]),
     "setup_offload": Row("setup_offload off", proofs.shakes_hands_by_itself, {
-        "setup_offload maybe": '2:15: found "maybe" for the switch of "setup_offload on|off"; '
-                               "expected one of: off, on"}),
+        "setup_offload maybe": '2:15: found "maybe" for SETUP of "setup_offload off|on|deferred"; '
+                               "expected one of: off, on, deferred"}),
     "splice": Row("splice off", proofs.relays, {
         "splice maybe": '2:8: found "maybe" for MODE of "splice on|off|early"; '
                         "expected one of: off, on, early",

@@ -213,6 +213,37 @@ def test_syns_are_answered_where_splices_are(plain_lab, binaries, client, tmp_pa
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("seat", ["user", "tc", "xdp"])
+@pytest.mark.usefixtures("peer_takes_xdp_frames")
+def test_a_connection_may_begin_with_the_first_data(plain_lab, binaries, client, tmp_path, seat):
+    """The kernel drops the ACK before, where it answers SYNs."""
+    server = Fairlead(plain_lab, binaries, tmp_path, "\n".join(
+        [f"interface fairlead {{ seat {seat} }}"] +
+        [f"echo_server {address} {ECHO} {{ setup_offload deferred }}"
+         for address in FAIRLEAD_ADDRESS.values()]))
+    for address in FAIRLEAD_ADDRESS.values():
+        with plain_lab.entered("client"):
+            silent = socket.create_connection((address, ECHO), timeout=8)
+        with silent:
+            time.sleep(0.2)
+            assert server.show_json("tcp")["total"] == 0
+            silent.sendall(b"hello")
+            assert silent.recv(5) == b"hello"
+            assert server.show_json("tcp")["total"] == 1
+        wait_until(lambda: server.show_json("tcp")["total"] == 0, 20)
+        with plain_lab.entered("client"):
+            socket.create_connection((address, ECHO), timeout=8).close()
+    for family in ("ipv4", "ipv6"):
+        assert_flawless(client.run("requests", family, ECHO, "--connections", 200, "--concurrency",
+                                   10), 200)
+    stats = server.show_json("stats")
+    [interface] = stats["interfaces"]
+    assert stats["setup"]["new_connection"] == 404
+    assert interface["counters"]["deferred_ack"] == (0 if seat == "user" else 404)
+    assert stats["setup"]["deferred"] == (404 if seat == "user" else 0)
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("first, answered, taken", [("client", 0, 400), ("server", 400, 0)])
 @pytest.mark.parametrize("seat", ["user", "tc", "xdp"])
 @pytest.mark.usefixtures("peer_takes_xdp_frames")

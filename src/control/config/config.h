@@ -61,9 +61,9 @@ struct EchoServerConfig {
   Endpoint endpoint;
   Mode mode = Mode::kEcho;
   uint32_t backlog = host::ListenOptions{}.backlog;
-  std::optional<bool> setup_offload;     // not said: where the client speaks first
-  std::optional<bool> teardown_offload;  // not said: as tcp says
-  std::optional<uint64_t> limit;         // bytes sent back before the server closes; not said: none
+  std::optional<SetupOffload> setup_offload;  // not said: where the client speaks first
+  std::optional<bool> teardown_offload;       // not said: as tcp says
+  std::optional<uint64_t> limit;  // bytes sent back before the server closes; not said: none
   Position at;
 };
 

@@ -123,6 +123,19 @@ TEST(Config, AnEchoServerMayBeClosedOtherwiseThanTcpSays) {
   EXPECT_EQ(said(""), std::nullopt);
 }
 
+TEST(Config, AServerSaysWhoDoesItsHandshakes) {
+  const auto said = [](const std::string& line) {
+    return good("echo_server 192.0.2.1 7 { " + line + " }").echo_servers[0].setup_offload;
+  };
+  EXPECT_EQ(said("setup_offload off"), SetupOffload::kOff);
+  EXPECT_EQ(said("setup_offload on"), SetupOffload::kOn);
+  EXPECT_EQ(said("setup_offload deferred"), SetupOffload::kDeferred);
+  EXPECT_EQ(said(""), std::nullopt);
+  EXPECT_EQ(
+      bad("echo_server 192.0.2.1 7 { setup_offload later }"),
+      R"(f:1:41: found "later" for SETUP of "setup_offload off|on|deferred"; expected one of: off, on, deferred)");
+}
+
 TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
   EXPECT_EQ(bad("log_levle info"), R"(f:1:1: unknown word "log_levle"; did you mean "log_level"?)");
   EXPECT_EQ(bad("tcp {\n  sendbuffer 1 2\n}"),

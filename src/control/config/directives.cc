@@ -154,4 +154,11 @@ constexpr Directive<Config> kTop[] = {
 
 std::span<const Directive<Config>> top_directives() { return kTop; }
 
+void read_setup_offload(Arguments& in, std::optional<SetupOffload>& out) {
+  static constexpr std::string_view kNames[] = {"off", "on", "deferred"};
+  size_t index = 0;
+  in.choice("SETUP", kNames, index);
+  out = static_cast<SetupOffload>(index);
+}
+
 }  // namespace fairlead::control

@@ -37,6 +37,8 @@ void read_health_check(DirectiveInput& in, HealthCheckConfig& out);
 void read_interface_name(Arguments& in, std::string_view name, std::string& out);
 /// `ADDRESS PORT` to listen on: unicast, or 0.0.0.0 or :: for all of the machine's.
 void read_listener(Arguments& in, Endpoint& out);
+/// `setup_offload` of a server.
+void read_setup_offload(Arguments& in, std::optional<SetupOffload>& out);
 /// `PATH` of a file.
 void read_absolute_path(Arguments& in, std::string& out);
 

@@ -24,6 +24,17 @@ struct ListenerConfig {
   Position at;
 };
 
+/// Who does a server's handshakes.
+enum class SetupOffload : uint8_t {
+  kOff,       // the host
+  kOn,        // the NIC stack
+  kDeferred,  // the same, and a connection begins with the client's first data
+};
+inline void apply(SetupOffload from, host::ListenOptions& to) {
+  to.setup_offload = from != SetupOffload::kOff;
+  to.defer_accept = from == SetupOffload::kDeferred;
+}
+
 /// `health_check http PATH { … }` or `health_check tcp { … }`
 struct HealthCheckConfig {
   enum class Kind : uint8_t {
@@ -126,10 +137,10 @@ struct VirtualServerConfig {
   std::vector<MatchConfig> matches;
   SwitchTimeouts timeouts;
   uint32_t backlog = host::ListenOptions{}.backlog;
-  std::optional<bool> setup_offload;      // not said: where the client always speaks first
-  std::optional<bool> teardown_offload;   // not said: as tcp says
-  uint32_t max_connections = 0;           // 0: no bound but the machine's
-  uint32_t max_request_head = 16u << 10;  // bytes
+  std::optional<SetupOffload> setup_offload;  // not said: where the client always speaks first
+  std::optional<bool> teardown_offload;       // not said: as tcp says
+  uint32_t max_connections = 0;               // 0: no bound but the machine's
+  uint32_t max_request_head = 16u << 10;      // bytes
   SendProxy send_proxy = SendProxy::kNo;
   bool accept_proxy = false;
   bool add_forwarded_for = false;

@@ -116,9 +116,9 @@ constexpr std::array kOwn = {
                           }},
     Directive<Server>{
         .keyword = "setup_offload",
-        .usage = "setup_offload on|off",
+        .usage = "setup_offload off|on|deferred",
         .read = [](DirectiveInput& in,
-                   Server& out) { in.arguments.on_off(out.setup_offload.emplace()); }},
+                   Server& out) { read_setup_offload(in.arguments, out.setup_offload); }},
     Directive<Server>{.keyword = "splice", .usage = "splice on|off|early", .read = read_splice},
     Directive<Server>{.keyword = "splice_after",
                       .usage = "splice_after PACKETS",

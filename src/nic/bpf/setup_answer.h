@@ -2,7 +2,7 @@
 /*
  * Connection setup in steering.bpf.c: SYNs to our listeners are answered where they come in
  * (nic/setup/setup_rule.h) and reach no socket. ACKs are for the daemon, which confirms them with the
- * same secrets.
+ * same secrets; but for those that bring nothing to a listener that waits for data.
  *
  * The including file has the maps `listeners`, `addresses`, `setup_listeners` and `setup_secrets`, and
  * count().
@@ -81,6 +81,38 @@ static __noinline int will_answer(struct __sk_buff *skb)
 		return 0;
 	fl_parse_options(&packet, &options);
 	return fl_setup_judge_syn(&packet, &tuple, &options) == FL_SETUP_ANSWERED;
+}
+
+/* Bytes of a frame with a lone ACK, in the layout that everyone sends (RFC 7323 appendix A). */
+#define LONE_ACK_V4 (ETH_HLEN + FL_IPV4_HEADER + FL_TCP_HEADER + 12)
+#define LONE_ACK_V6 (ETH_HLEN + FL_IPV6_HEADER + FL_TCP_HEADER + 12)
+
+/* Whether the skb, which is a listener's, is FL_SETUP_DEFERRED. */
+static __noinline int defers_skb(struct __sk_buff *skb)
+{
+	struct fl_source from = {.skb = skb, .ip = ETH_HLEN};
+	struct fl_setup_confirmation proof;
+	struct fl_setup_listener *listener;
+	struct fl_setup_secrets *secrets;
+	struct fl_setup_tuple tuple;
+	struct fl_segment packet;
+	__u32 key = 0;
+	__u8 echo; /* TSecr's lowest byte, the frame's last */
+
+	if (skb->len != LONE_ACK_V4 && skb->len != LONE_ACK_V6)
+		return 0;
+	if (fl_load(&from, skb->len - ETH_HLEN - 1, &echo, 1) || !fl_timestamp_has_options(echo))
+		return 0;
+	if (fl_segment_read(&from, bpf_ntohs(skb->protocol), skb->len - ETH_HLEN, &packet) ||
+	    !fl_setup_is_ack(&packet))
+		return 0;
+	fl_setup_read_tuple(&packet, &tuple);
+	listener = find_setup(&packet, &tuple);
+	secrets = bpf_map_lookup_elem(&setup_secrets, &key);
+	return listener && secrets && fl_setup_may_defer(&packet, listener) &&
+	       !fl_segment_read_options(&from, &packet) &&
+	       fl_setup_confirm(&packet, &tuple, listener, secrets, fl_setup_time_of(bpf_ktime_get_ns()),
+				&proof) == FL_SETUP_NEW_CONNECTION;
 }
 
 /* FL_SETUP_ANSWERED: the skb is the SYN-ACK. */

@@ -173,6 +173,11 @@ static __always_inline int with_second_look(const struct __sk_buff *skb, enum fl
 	return verdict;
 }
 
+static __always_inline int defers(struct __sk_buff *skb, int verdict)
+{
+	return answers_syns && verdict == (FL_OURS_LISTENER | CANDIDATE) && defers_skb(skb);
+}
+
 static __noinline int steer(struct __sk_buff *skb)
 {
 	struct fl_source from = {.skb = skb, .ip = ETH_HLEN};
@@ -191,6 +196,10 @@ static __always_inline int ingress(struct __sk_buff *skb, int closes)
 	if (looks & LISTENERS_SYN && answer_skb(skb) == FL_SETUP_ANSWERED) {
 		count(FL_ANSWERED_SYN);
 		return (int)bpf_redirect(skb->ifindex, 0);
+	}
+	if (defers(skb, looks)) {
+		count(FL_DEFERRED_ACK);
+		return TC_ACT_SHOT;
 	}
 	if (closes && looks & CANDIDATE)
 		closing = close_skb(skb);
@@ -239,6 +248,8 @@ static __always_inline int filter(struct __sk_buff *skb, int closes)
 	int verdict = steer_to_socket(skb);
 
 	if (verdict < 0 || (verdict & LISTENERS_SYN && will_answer(skb)))
+		return 0;
+	if (defers(skb, verdict))
 		return 0;
 	if (closes && verdict & CANDIDATE && decide_skb(skb) != FL_TEARDOWN_UP)
 		return 0;

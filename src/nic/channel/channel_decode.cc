@@ -55,7 +55,8 @@ Result<ChannelMessage> decode_listen(ByteSpan frame) {
   ListenMessage message{.endpoint = {IpAddress::v6(body->address), body->port.value()},
                         .listener = {}};
   if (message.endpoint.port == 0) return bad("listen: port 0");
-  if (body->on > 1 || body->reserved != 0 || (body->flags & ~FL_SETUP_ECN) != 0) {
+  if (body->on > 1 || body->reserved != 0 ||
+      (body->flags & ~(FL_SETUP_ECN | FL_SETUP_DEFER)) != 0) {
     return bad("listen: reserved bits are set");
   }
   if (body->on == 0) {

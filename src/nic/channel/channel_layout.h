@@ -23,7 +23,7 @@ struct Listen {
   Be16 port;
   uint8_t on;  // 0: the rest is 0
   uint8_t window_scale;
-  uint8_t flags;  // FL_SETUP_ECN
+  uint8_t flags;  // FL_SETUP_ECN, FL_SETUP_DEFER
   uint8_t reserved;
   Be16 mss;
   Be16 window;

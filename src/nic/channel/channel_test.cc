@@ -134,6 +134,8 @@ TEST(Channel, ListenHasTheseBytes) {
   EXPECT_EQ(read.message.listener->window, 65535);
   EXPECT_EQ(read.message.listener->window_scale, 7);
   EXPECT_EQ(read.message.listener->flags, FL_SETUP_ECN);
+  message.listener->flags = FL_SETUP_DEFER;
+  EXPECT_EQ(Decoded<ListenMessage>(encoded(message)).message.listener->flags, FL_SETUP_DEFER);
   message.listener = std::nullopt;
   EXPECT_FALSE(Decoded<ListenMessage>(encoded(message)).message.listener);
 }
@@ -499,7 +501,7 @@ TEST(Channel, ARefusalSaysWhatIsWrong) {
       {kListenBytes, 32, 2, "listen: reserved bits are set"},
       {kListenBytes, 32, 0, "listen: off, and yet with parameters"},
       {kListenBytes, 33, 15, "listen: a window scale of 15, more than 14"},
-      {kListenBytes, 34, 2, "listen: reserved bits are set"},
+      {kListenBytes, 34, 4, "listen: reserved bits are set"},
       {kListenBytes, 35, 1, "listen: reserved bits are set"},
       {kSpliceBytes, 32, 1, "splice: addresses of two families"},
       {kSpliceBytes, 102, 15, "splice: a window scale of 15, more than 14"},

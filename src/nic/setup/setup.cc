@@ -94,6 +94,8 @@ std::string_view setup_verdict_name(fl_setup_verdict verdict) {
       return "forged";
     case FL_SETUP_REPLAYED:
       return "replayed";
+    case FL_SETUP_DEFERRED:
+      return "deferred";
     case FL_SETUP_VERDICTS:
       break;
   }
@@ -135,6 +137,16 @@ bool SetupOffload::predates_secrets(uint32_t isn, uint32_t units) const {
   return units - age <= time_of(*options_.secrets_since).units;
 }
 
+// Five bits of time tell nothing of a client that was silent for more than 128 s. Its timestamp
+// does: whether it is right, nobody knows, but one that is forged has no claim to be dropped
+// silently.
+bool SetupOffload::is_old(uint32_t ts_echo, const fl_setup_tuple& tuple, Time now) const {
+  constexpr int32_t kLife = FL_COOKIE_UNIT * (FL_COOKIE_WINDOW + 1) / 1'000'000;  // ms
+  const uint32_t clock =
+      fl_timestamp_sent(time_of(now).milliseconds, fl_timestamp_offset(&secrets_, &tuple));
+  return static_cast<int32_t>(clock - ts_echo) > kLife;
+}
+
 SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
                                  port::TxPacket& answer) const {
   if (packet.frame.size() < kEthernet) return {};
@@ -163,10 +175,12 @@ SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
   fl_setup_confirmation proof;
   const fl_setup_verdict verdict =
       fl_setup_confirm(&headers, &plain, listener, &secrets_, time_of(now), &proof);
-  if (verdict == FL_SETUP_FORGED && predates_secrets(proof.isn, time_of(now).units)) {
+  if (verdict == FL_SETUP_FORGED &&
+      (predates_secrets(proof.isn, time_of(now).units) || is_old(proof.ts_echo, plain, now))) {
     return {.verdict = FL_SETUP_EXPIRED};
   }
   if (verdict != FL_SETUP_NEW_CONNECTION) return {.verdict = verdict};
+  if (fl_setup_may_defer(&headers, listener) != 0) return {.verdict = FL_SETUP_DEFERRED};
   if (replays_.contains(proof.hash)) return {.verdict = FL_SETUP_REPLAYED};
   SetupOutcome outcome{.verdict = verdict, .connection = connection_of(tuple, *listener, proof)};
   outcome.connection.timestamp_offset = fl_timestamp_offset(&secrets_, &plain);

@@ -2,6 +2,7 @@
 //
 //     frame ──▶ on_packet() ──▶ ANSWERED: `answer` goes back out, the host never sees the SYN
 //                           ──▶ NEW_CONNECTION: up to the host, with what was agreed on
+//                           ──▶ DEFERRED: dropped
 //                           ──▶ anything else: up to the host, as if we were not there
 //
 // Nothing is stored of a handshake (setup_cookie.h), so that a flood of SYNs costs no memory; what
@@ -115,6 +116,7 @@ class SetupOffload {
   const fl_setup_listener* find_listener(const Endpoint& local) const;
   SetupOutcome judge(const port::RxPacket& packet, Time now, port::TxPacket& answer) const;
   bool predates_secrets(uint32_t isn, uint32_t units) const;
+  bool is_old(uint32_t ts_echo, const fl_setup_tuple& tuple, Time now) const;
 
   const port::Router& router_;
   fl_setup_secrets secrets_;

@@ -212,3 +212,15 @@ fl_setup_confirm(const struct fl_segment *packet, const struct fl_setup_tuple *t
 	answer.window_scale = listener->window_scale;
 	return fl_cookie_check(secrets, tuple, &answer, &out->hash);
 }
+
+/*
+ * Whether an ACK (fl_setup_is_ack()) that proves a handshake is dropped, by whoever sees it first:
+ * it brings nothing, and the listener waits for data (FL_SETUP_DEFER). Nothing is lost by that: the
+ * client's next segment proves the handshake as well.
+ */
+FL_INLINE int fl_setup_may_defer(const struct fl_segment *packet,
+				 const struct fl_setup_listener *listener)
+{
+	return (listener->flags & FL_SETUP_DEFER) && packet->payload == 0 &&
+	       (packet->tcp[13] & FL_TCP_FIN) == 0;
+}

@@ -11,7 +11,8 @@
 #include "nic/steering/steering_tables.h"
 
 /* fl_setup_listener.flags */
-#define FL_SETUP_ECN 0x01 /* accept ECN (RFC 3168) */
+#define FL_SETUP_ECN 0x01   /* accept ECN (RFC 3168) */
+#define FL_SETUP_DEFER 0x02 /* a connection begins with what the client says: FL_SETUP_DEFERRED */
 
 /*
  * A listener whose handshakes are done here; its key is its struct fl_listener. A listener for which
@@ -61,5 +62,6 @@ enum fl_setup_verdict {
 	 */
 	FL_SETUP_FORGED,
 	FL_SETUP_REPLAYED, /* proves a handshake that has already made a connection */
+	FL_SETUP_DEFERRED, /* proves one and brings nothing, to a listener with FL_SETUP_DEFER; dropped */
 	FL_SETUP_VERDICTS,
 };

@@ -223,7 +223,8 @@ class KernelSteering final : public Steering {
             .copied_icmp_error = count(FL_OURS_ICMP_ERROR),
             .answered_syn = count(FL_ANSWERED_SYN),
             .answered_fin = count(FL_ANSWERED_FIN),
-            .closing_ack = count(FL_CLOSING_ACK)};
+            .closing_ack = count(FL_CLOSING_ACK),
+            .deferred_ack = count(FL_DEFERRED_ACK)};
   }
   std::string_view setup_seat() const override {
     if (loaded_.options.xdp_behind >= 0) return "xdp";

@@ -62,6 +62,7 @@ struct SteeringCounters {
   uint64_t answered_syn = 0;       // to nobody: SYNs to a listener of ours, answered here
   uint64_t answered_fin = 0;       // the same: FINs of connections in teardown
   uint64_t closing_ack = 0;        // to nobody: ACKs of connections in teardown, taken here
+  uint64_t deferred_ack = 0;       // to nobody: ACKs of handshakes, to listeners that wait for data
 
   /// Calls handle(name, value) for each.
   template <typename Handle>
@@ -76,6 +77,7 @@ struct SteeringCounters {
     handle(std::string_view("answered_syn"), answered_syn);
     handle(std::string_view("answered_fin"), answered_fin);
     handle(std::string_view("closing_ack"), closing_ack);
+    handle(std::string_view("deferred_ack"), deferred_ack);
   }
 };
 

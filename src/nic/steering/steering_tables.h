@@ -19,6 +19,7 @@ enum fl_verdict {
 	FL_ANSWERED_SYN, /* to a listener, answered where it came in (setup_rule.h) */
 	FL_ANSWERED_FIN, /* of a connection in teardown, the same (teardown_rule.h) */
 	FL_CLOSING_ACK,  /* for one, taken where it came in */
+	FL_DEFERRED_ACK, /* proves a handshake and brings nothing, to a listener that waits for data */
 	FL_VERDICTS,
 };
 
