@@ -1,13 +1,13 @@
 // What the two receive modes of an AF_PACKET port cost and give: round-trip latency at low load,
-// bulk throughput of super-packets, rate of small packets. Needs root: makes two namespaces and a
-// veth pair.
+// bulk throughput of super-packets, rate of small packets, and the receiver's CPU time for each.
+// Needs root: makes two namespaces and a veth pair.
 //
 //     sender, processor 0 ── veth ── receiver, processor 1
 //
 // The sender never waits for the receiver, so what is dropped says how far the receiver fell
-// behind. On veth the kernel's receive work, up to and including the copy into a TPACKET_V3 ring,
-// runs on the sender's processor: a ring makes the sender slower where recvmmsg() makes the
-// receiver work.
+// behind. On veth the kernel's receive work, up to and including the copy into a ring and waking
+// the reader, runs on the sender's processor: a ring makes the sender slower where recvmmsg() makes
+// the receiver work. So a reader may also look without end, which nobody has to wake.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
@@ -29,6 +29,8 @@ namespace {
 
 constexpr Duration kDuration = seconds(2);
 constexpr int kPings = 5000;
+
+enum class Reader : uint8_t { kSleeps, kSpins };
 
 void pin_to(int processor) {
   cpu_set_t set;
@@ -88,7 +90,8 @@ struct Link {
 
 /// Receives until told to stop, reading every byte once, as a host stack would. With `answer` each
 /// packet is answered by one like it.
-void run_receiver(Port& port, const std::atomic<bool>& stop, const TxPacket* answer) {
+void run_receiver(Port& port, Reader reader, const std::atomic<bool>& stop,
+                  const TxPacket* answer) {
   pin_to(1);
   std::array<RxPacket, 32> burst;
   volatile uint64_t seen = 0;
@@ -97,16 +100,16 @@ void run_receiver(Port& port, const std::atomic<bool>& stop, const TxPacket* ans
     for (size_t i = 0; i < n; ++i) seen = seen + checksum_add(0, burst[i].frame);
     port.release();
     for (size_t i = 0; answer != nullptr && i < n; ++i) port.transmit({answer, 1});
-    if (n == 0) wait_for_packet(port, 20);
+    if (n == 0 && reader == Reader::kSleeps) wait_for_packet(port, 20);
   }
 }
 
-std::string latency(ReceiveMode mode) {
+std::string latency(ReceiveMode mode, Reader reader) {
   Link link(mode);
   const TxPacket ping = tcp_packet(link.receiver->info().mac, {});
   const TxPacket pong = tcp_packet(link.sender->info().mac, {});
   std::atomic<bool> stop{false};
-  std::thread receiver([&] { run_receiver(*link.receiver, stop, &pong); });
+  std::thread receiver([&] { run_receiver(*link.receiver, reader, stop, &pong); });
   std::array<RxPacket, 8> burst;
   std::vector<double> microseconds_each;
   for (int i = 0; i < kPings; ++i) {
@@ -126,12 +129,22 @@ std::string latency(ReceiveMode mode) {
                      microseconds_each[microseconds_each.size() * 99 / 100]);
 }
 
-std::string rate(ReceiveMode mode, size_t payload_size) {
+double thread_cpu_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+std::string rate(ReceiveMode mode, Reader reader, size_t payload_size) {
   Link link(mode);
   const std::vector<uint8_t> payload(payload_size, 0x5a);
   const std::vector<TxPacket> packets(32, tcp_packet(link.receiver->info().mac, payload));
   std::atomic<bool> stop{false};
-  std::thread receiver([&] { run_receiver(*link.receiver, stop, nullptr); });
+  double busy = 0;  // seconds
+  std::thread receiver([&] {
+    run_receiver(*link.receiver, reader, stop, nullptr);
+    busy = thread_cpu_seconds();
+  });
   const Time start = monotonic_now();
   while (monotonic_now() - start < kDuration) link.sender->transmit(packets);
   stop = true;
@@ -142,16 +155,20 @@ std::string rate(ReceiveMode mode, size_t payload_size) {
   const double dropped = 100 * static_cast<double>(counters.rx_dropped) / std::max(total, 1.0);
   const double received = payload_size == 0 ? static_cast<double>(counters.rx_packets) / 1e6
                                             : static_cast<double>(counters.rx_bytes) / 1e9;
-  return fmt::format("{:>8.2f} {:>7.0f} %", received / elapsed, dropped);
+  const double each = busy * 1e6 / static_cast<double>(std::max<uint64_t>(counters.rx_packets, 1));
+  return fmt::format("{:>8.2f} {:>7.0f} % {:>8.2f}", received / elapsed, dropped, each);
 }
 
 void run() {
   pin_to(0);
-  fmt::print("{:<12} {:>9} {:>9} {:>8} {:>9} {:>8} {:>9}\n", "receive by", "p50 us", "p99 us",
-             "GB/s", "dropped", "Mpps", "dropped");
-  for (const ReceiveMode mode : {ReceiveMode::kSocket, ReceiveMode::kRing}) {
-    fmt::print("{:<12} {} {} {}\n", mode == ReceiveMode::kRing ? "TPACKET_V3" : "recvmmsg",
-               latency(mode), rate(mode, 64'000), rate(mode, 0));
+  fmt::print("{:<7} {:<7} {:>9} {:>9} {:>8} {:>9} {:>8} {:>8} {:>9} {:>8}\n", "receive", "reader",
+             "p50 us", "p99 us", "GB/s", "dropped", "CPU us", "Mpps", "dropped", "CPU us");
+  for (const Reader reader : {Reader::kSleeps, Reader::kSpins}) {
+    for (const ReceiveMode mode : {ReceiveMode::kSocket, ReceiveMode::kRing}) {
+      fmt::print("{:<7} {:<7} {} {} {}\n", mode == ReceiveMode::kRing ? "ring" : "socket",
+                 reader == Reader::kSpins ? "spins" : "sleeps", latency(mode, reader),
+                 rate(mode, reader, 64'000), rate(mode, reader, 0));
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "port/af_packet.h"
 #include "tests/namespaces.h"
 #include "wire/checksum.h"
@@ -233,16 +234,56 @@ TEST(AfPacket, FullReceiveBufferDropsAndCountsEveryLostPacket) {
   namespaces.run_in_a("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
   namespaces.run_in_b("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
   namespaces.enter_a();
-  const std::unique_ptr<Port> a = open_port({.interface = "fl-a", .receive_bytes = 64 * 1024});
+  struct Full {
+    ReceiveMode receive;
+    size_t payload;
+  };
+  for (const Full& c : {Full{ReceiveMode::kSocket, 100}, Full{ReceiveMode::kRing, 100},
+                        Full{ReceiveMode::kRing, 40'000}}) {
+    SCOPED_TRACE(testing::Message() << receive_name(c.receive) << ", " << c.payload);
+    namespaces.enter_a();
+    const std::unique_ptr<Port> a =
+        open_port({.interface = "fl-a", .receive = c.receive, .receive_bytes = 64 * 1024});
+    namespaces.enter_b();
+    const std::unique_ptr<Port> b = open_port({.interface = "fl-b"});
+    const std::vector<uint8_t> payload(c.payload, 1);
+    TxPacket packet = tcp_packet(*b, *a, false, payload);
+    if (c.payload > 1400) packet.gso_size = 1400;
+    constexpr size_t kSent = 2000;
+    for (size_t i = 0; i < kSent; ++i) ASSERT_EQ(b->transmit({&packet, 1}), 1u);
+    const size_t received = receive_payload(*a, kSent * payload.size()).frames;
+    EXPECT_GT(received, 0u);
+    EXPECT_GT(a->counters().rx_dropped, 0u);
+    EXPECT_EQ(received + a->counters().rx_dropped, kSent);
+    EXPECT_EQ(a->counters().rx_packets, received);
+  }
+}
+
+TEST(AfPacket, ShortAndLongFramesComeInTheirOrder) {
+  FAIRLEAD_REQUIRE_NAMESPACES();
+  NamespacePair namespaces;
+  namespaces.enter_a();
+  const std::unique_ptr<Port> a = open_port({.interface = "fl-a"});
   namespaces.enter_b();
   const std::unique_ptr<Port> b = open_port({.interface = "fl-b"});
-  const std::vector<uint8_t> payload(100, 1);
-  const TxPacket packet = tcp_packet(*b, *a, false, payload);
-  constexpr size_t kSent = 2000;
-  for (size_t i = 0; i < kSent; ++i) ASSERT_EQ(b->transmit({&packet, 1}), 1u);
-  const size_t received = receive_payload(*a, kSent * payload.size()).frames;
-  EXPECT_GT(a->counters().rx_dropped, 0u);
-  EXPECT_EQ(received + a->counters().rx_dropped, kSent);
+  Rng rng(1);
+  std::vector<uint8_t> sent;
+  // Round the ring more than once, with all lengths round a slot's among them.
+  for (size_t i = 0; i < 10'000; ++i) {
+    const size_t length = rng.chance(0.2)   ? 1 + rng.below(40'000)
+                          : rng.chance(0.5) ? 1400 + rng.below(700)
+                                            : 1 + rng.below(1000);
+    const std::vector<uint8_t> payload(length, static_cast<uint8_t>(i));
+    TxPacket packet = tcp_packet(*b, *a, false, payload);
+    if (length > 1400) packet.gso_size = 1400;
+    ASSERT_EQ(b->transmit({&packet, 1}), 1u);
+    sent.insert(sent.end(), payload.begin(), payload.end());
+    if (i % 50 != 49) continue;
+    ASSERT_EQ(receive_payload(*a, sent.size()).payload, sent) << "frame " << i;
+    sent.clear();
+  }
+  EXPECT_EQ(a->counters().rx_dropped, 0u);
+  EXPECT_EQ(a->counters().rx_truncated, 0u);
 }
 
 TEST(AfPacket, PortsSayWhichInterfaceOfTheKernelTheyAre) {

@@ -36,8 +36,8 @@ class AfPacketPort final : public Port {
 
   const PortInfo& info() const override { return info_; }
   const PortCounters& counters() override {
-    // The kernel sets its counters back on every read. A V3 ring answers with one member more.
-    tpacket_stats_v3 statistics{};
+    // The kernel sets its counters back on every read.
+    tpacket_stats statistics{};
     socklen_t size = sizeof statistics;
     if (::getsockopt(fd_.get(), SOL_PACKET, PACKET_STATISTICS, &statistics, &size) == 0) {
       counters_.rx_dropped += statistics.tp_drops;
@@ -78,6 +78,10 @@ void set_buffer(int fd, int forced_name, int plain_name, size_t bytes) {
   if (!set_option(fd, SOL_SOCKET, forced_name, half)) set_option(fd, SOL_SOCKET, plain_name, half);
 }
 
+size_t ring_bytes(const AfPacketOptions& options) {
+  return options.receive == ReceiveMode::kRing ? options.receive_bytes / 4 : 0;
+}
+
 /// A socket which receives nothing yet: protocol 0 keeps it off the interface until bind(), so that
 /// no packet can pass before the filter is there.
 Result<UniqueFd> open_socket(const AfPacketOptions& options) {
@@ -97,7 +101,7 @@ Result<UniqueFd> open_socket(const AfPacketOptions& options) {
   if (!set_option(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)) {
     return failed(options.interface, "PACKET_IGNORE_OUTGOING");
   }
-  set_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, options.receive_bytes);
+  set_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, options.receive_bytes - ring_bytes(options));
   set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, options.send_bytes);
   if (options.filter_fd >= 0 &&
       !set_option(fd.get(), SOL_SOCKET, SO_ATTACH_BPF, options.filter_fd)) {
@@ -108,7 +112,7 @@ Result<UniqueFd> open_socket(const AfPacketOptions& options) {
 
 Result<std::unique_ptr<FrameReceiver>> make_receiver(const AfPacketOptions& options, int fd) {
   if (options.receive == ReceiveMode::kRing) {
-    auto ring = RingReceiver::create(fd, options.receive_bytes);
+    auto ring = RingReceiver::create(fd, ring_bytes(options));
     if (!ring) return std::unexpected(ring.error());
     return std::move(*ring);
   }

@@ -9,8 +9,8 @@
 // tap: it sees its copy before the tc program (nic/steering) keeps the kernel from seeing it too.
 // The filter (an eBPF program of nic/steering) rejects what is not ours before anything is queued.
 //
-// Receiving is by recvmmsg() unless ReceiveMode::kRing asks for the TPACKET_V3 ring, whose block
-// timer costs a request/response exchange milliseconds. doc/af_packet.md has the measurements.
+// Short frames are received from a TPACKET_V2 ring, long ones by recvmmsg(); with
+// ReceiveMode::kSocket all by recvmmsg(). doc/af_packet.md has the measurements.
 #pragma once
 
 #include <cstddef>
@@ -24,20 +24,20 @@
 namespace fairlead::port {
 
 enum class ReceiveMode : uint8_t {
-  kSocket,  // recvmmsg(): lowest latency
-  kRing,    // TPACKET_V3: highest packet rate, latency of milliseconds
+  kRing,    // memory shared with the kernel for frames of up to 1,900 bytes: no system call
+  kSocket,  // recvmmsg(): no memory but for packets that wait
 };
 
 struct AfPacketOptions {
   std::string interface;
   unsigned shards = 1;
-  ReceiveMode receive = ReceiveMode::kSocket;
+  ReceiveMode receive = ReceiveMode::kRing;
   /// Frames for others are received, too, and VLAN tags are in the frames, as on the wire. kSocket.
   bool transparent = false;
   int filter_fd = -1;  // BPF socket filter; -1: every frame
   int fanout_fd = -1;  // BPF program giving the shard; required with shards > 1
   /// Bound of what waits to be received, per shard, bytes of kernel memory. At the bound the kernel
-  /// drops the newest packet: rx_dropped.
+  /// drops the newest packet: rx_dropped. kRing: a quarter of it is the ring, taken from the start.
   size_t receive_bytes = size_t{32} << 20;
   /// Bound of what was sent and is still held by the interface, bytes of kernel memory. At the
   /// bound transmit() takes less than it is offered.

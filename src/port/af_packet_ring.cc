@@ -1,6 +1,5 @@
 #include "port/af_packet_ring.h"
 
-#include <linux/if_packet.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -14,71 +13,77 @@
 namespace fairlead::port {
 namespace {
 
-/// Milliseconds until a block that holds anything is handed over: the smallest the kernel takes.
-constexpr unsigned kRetireMilliseconds = 1;
-/// Only the slots' accounting unit in V3; packets are packed without regard to it.
-constexpr unsigned kFrameSize = 2048;
+/// Calls that find nothing until a socket's error is looked for: a system call.
+constexpr unsigned kLookForErrors = 64;
+/// A ring has more slots than any burst.
+constexpr size_t kMinBlocks = 4;
 
 std::unexpected<Error> ring_failed(const char* what) {
   return fail(errc_from_errno(errno),
-              std::string("TPACKET_V3 receive ring: ") + what + ": " + std::strerror(errno));
+              std::string("TPACKET_V2 receive ring: ") + what + ": " + std::strerror(errno));
+}
+
+template <typename T>
+bool set_option(int fd, int name, const T& value) {
+  return ::setsockopt(fd, SOL_PACKET, name, &value, sizeof value) == 0;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<RingReceiver>> RingReceiver::create(int fd, size_t ring_bytes) {
-  const int version = TPACKET_V3;
-  if (::setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0) {
-    return ring_failed("PACKET_VERSION");
-  }
-  const size_t blocks = std::max<size_t>(2, ring_bytes / kBlockSize);
-  tpacket_req3 request{};
-  request.tp_block_size = kBlockSize;
-  request.tp_block_nr = static_cast<unsigned>(blocks);
-  request.tp_frame_size = kFrameSize;
-  request.tp_frame_nr = static_cast<unsigned>(blocks * (kBlockSize / kFrameSize));
-  request.tp_retire_blk_tov = kRetireMilliseconds;
-  if (::setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0) {
-    return ring_failed("PACKET_RX_RING");
-  }
+  if (!set_option(fd, PACKET_VERSION, int{TPACKET_V2})) return ring_failed("PACKET_VERSION");
+  if (!set_option(fd, PACKET_COPY_THRESH, 1)) return ring_failed("PACKET_COPY_THRESH");
+  const size_t blocks = std::max<size_t>(kMinBlocks, ring_bytes / kBlockSize);
+  const size_t slots = blocks * (kBlockSize / kSlotSize);
+  const tpacket_req request{.tp_block_size = kBlockSize,
+                            .tp_block_nr = static_cast<unsigned>(blocks),
+                            .tp_frame_size = kSlotSize,
+                            .tp_frame_nr = static_cast<unsigned>(slots)};
+  if (!set_option(fd, PACKET_RX_RING, request)) return ring_failed("PACKET_RX_RING");
   void* ring = ::mmap(nullptr, blocks * kBlockSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (ring == MAP_FAILED) return ring_failed("mmap");
-  return std::unique_ptr<RingReceiver>(new RingReceiver(fd, static_cast<uint8_t*>(ring), blocks));
+  return std::unique_ptr<RingReceiver>(new RingReceiver(fd, static_cast<uint8_t*>(ring), slots));
 }
 
-RingReceiver::~RingReceiver() { ::munmap(ring_, blocks_ * kBlockSize); }
+RingReceiver::~RingReceiver() { ::munmap(ring_, slots_ * kSlotSize); }
+
+uint32_t RingReceiver::status(size_t index) const {
+  return std::atomic_ref<uint32_t>(slot(index).tp_status).load(std::memory_order_acquire);
+}
+
+size_t RingReceiver::long_run(size_t most) const {
+  size_t run = 0;
+  for (size_t i = next_; run < most && (status(i) & TP_STATUS_COPY) != 0; i = after(i)) ++run;
+  return run;
+}
 
 size_t RingReceiver::receive(std::span<RxPacket> burst, PortCounters& counters) {
-  if (!block_is_ours_) {
-    auto& header = reinterpret_cast<tpacket_block_desc*>(block())->hdr.bh1;
-    const uint32_t status =
-        std::atomic_ref<uint32_t>(header.block_status).load(std::memory_order_acquire);
-    if ((status & TP_STATUS_USER) == 0) {
-      clear_socket_error();
-      return 0;
-    }
-    block_is_ours_ = true;
-    packets_left_ = header.num_pkts;
-    next_ = block() + header.offset_to_first_pkt;
-  }
   size_t filled = 0;
-  for (; filled < burst.size() && packets_left_ > 0; --packets_left_) {
-    const auto* header = reinterpret_cast<const tpacket3_hdr*>(next_);
-    const uint8_t* frame = next_ + header->tp_mac;
-    next_ += header->tp_next_offset;
-    if (header->tp_snaplen < header->tp_len) {
-      ++counters.rx_truncated;
+  for (; filled < burst.size(); next_ = after(next_)) {
+    const uint32_t state = status(next_);
+    if ((state & TP_STATUS_USER) == 0) break;
+    if ((state & TP_STATUS_COPY) != 0) {
+      const size_t run = long_run(burst.size() - filled);
+      const auto got = long_frames_.read(burst.subspan(filled, run), counters);
+      next_ = (next_ + got.taken) % slots_;
+      return filled + got.filled;
+    }
+    const tpacket2_hdr& header = slot(next_);
+    if (header.tp_snaplen < header.tp_len) {
+      ++counters.rx_dropped;  // long, and the queue was full
       continue;
     }
+    const uint8_t* frame = reinterpret_cast<const uint8_t*>(&header) + header.tp_mac;
     VnetHeader vnet;
     std::memcpy(&vnet, frame - sizeof vnet, sizeof vnet);
-    burst[filled++] = RxPacket{.frame = ByteSpan(frame, header->tp_snaplen),
+    burst[filled++] = RxPacket{.frame = ByteSpan(frame, header.tp_snaplen),
                                .gso_size = vnet.tcp_gso_size(),
                                .checksum = vnet.checksum_state(),
                                .port_index = 0};
     ++counters.rx_packets;
-    counters.rx_bytes += header->tp_snaplen;
+    counters.rx_bytes += header.tp_snaplen;
   }
+  if (filled == 0 && ++empty_ % kLookForErrors == 0) clear_socket_error();
   return filled;
 }
 
@@ -91,11 +96,10 @@ void RingReceiver::clear_socket_error() {
 }
 
 void RingReceiver::release() {
-  if (!block_is_ours_ || packets_left_ > 0) return;
-  auto& header = reinterpret_cast<tpacket_block_desc*>(block())->hdr.bh1;
-  std::atomic_ref<uint32_t>(header.block_status).store(TP_STATUS_KERNEL, std::memory_order_release);
-  block_is_ours_ = false;
-  current_ = (current_ + 1) % blocks_;
+  for (; first_ != next_; first_ = after(first_)) {
+    std::atomic_ref<uint32_t>(slot(first_).tp_status)
+        .store(TP_STATUS_KERNEL, std::memory_order_release);
+  }
 }
 
 }  // namespace fairlead::port

@@ -1,21 +1,25 @@
-// RingReceiver: frames from a TPACKET_V3 ring shared with the kernel.
+// RingReceiver: short frames from a TPACKET_V2 ring shared with the kernel, long ones by
+// recvmmsg().
 //
-//     block 0          block 1          block 2 ...
-//     [p p p p p p]    [p p p ......]   [...]
-//      ours, being      the kernel's,    free
-//      read             being filled
+//     ring    [frame][frame][ long ][frame][     ][     ]      2 KiB each, in the order of arrival
+//              ours, being    │              the kernel's,
+//              read           │              to be filled
+//     queue                 [ 64 KB ][ ... ]  ──▶ SocketReceiver
 //
-// The kernel copies packets into a block, one after the other, and hands the block over when it is
-// full or its timer runs out: no system call per packet, but the reader hears of a packet up to one
-// timer period (1 ms, rounded up to the kernel's tick) after it came. That makes it
-// a mode for bulk receivers only; SocketReceiver is the default. doc/af_packet.md.
+// The kernel copies a frame into the next slot in its receive interrupt: no system call and no copy
+// of ours, and the reader is woken by the first one, at once. A frame that is longer than a slot is
+// put on the socket's queue, whole (PACKET_COPY_THRESH), and its slot says so (TP_STATUS_COPY).
+// doc/af_packet.md has the measurements.
 #pragma once
+
+#include <linux/if_packet.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 #include "base/result.h"
+#include "port/af_packet_socket.h"
 #include "port/frame_receiver.h"
 
 namespace fairlead::port {
@@ -29,25 +33,32 @@ class RingReceiver final : public FrameReceiver {
   RingReceiver& operator=(const RingReceiver&) = delete;
   ~RingReceiver() override;
 
-  /// A burst never reaches over the end of a block.
+  /// A burst never reaches over the end of a run of long frames.
   size_t receive(std::span<RxPacket> burst, PortCounters& counters) override;
   void release() override;
 
  private:
-  /// Holds at least 15 super-packets.
-  static constexpr size_t kBlockSize = 1024 * 1024;
+  static constexpr size_t kSlotSize = 2048;
+  static constexpr size_t kBlockSize = 64 * 1024;
 
-  RingReceiver(int fd, uint8_t* ring, size_t blocks) : fd_(fd), ring_(ring), blocks_(blocks) {}
+  RingReceiver(int fd, uint8_t* ring, size_t slots)
+      : fd_(fd), long_frames_(fd, VlanTags::kStripped), ring_(ring), slots_(slots) {}
+  tpacket2_hdr& slot(size_t index) const {
+    return *reinterpret_cast<tpacket2_hdr*>(ring_ + index * kSlotSize);
+  }
+  size_t after(size_t index) const { return index + 1 == slots_ ? 0 : index + 1; }
+  uint32_t status(size_t index) const;
+  /// Slots from next_ on that stand for a frame in the queue, at most `most`.
+  size_t long_run(size_t most) const;
   void clear_socket_error();
-  uint8_t* block() { return ring_ + current_ * kBlockSize; }
 
   int fd_;
+  SocketReceiver long_frames_;
   uint8_t* ring_;
-  size_t blocks_;
-  size_t current_ = 0;         // the block being read, or the next one to come
-  uint32_t packets_left_ = 0;  // in the current block, not handed up yet
-  uint8_t* next_ = nullptr;    // the first of them
-  bool block_is_ours_ = false;
+  size_t slots_;
+  size_t first_ = 0;    // of those to be given back by release()
+  size_t next_ = 0;     // to be looked at
+  unsigned empty_ = 0;  // calls that found nothing
 };
 
 }  // namespace fairlead::port

@@ -21,7 +21,7 @@ SocketReceiver::~SocketReceiver() {
   for (RxBuffer* buffer : buffers_) pool_.give_back(*buffer);
 }
 
-size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters) {
+SocketReceiver::Batch SocketReceiver::read(std::span<RxPacket> burst, PortCounters& counters) {
   const size_t wanted = std::min(burst.size(), batch_);
   // Buffers that were taken have been replaced since the last call.
   const size_t room = tags_ == VlanTags::kInFrame ? kTag : 0;
@@ -55,7 +55,7 @@ size_t SocketReceiver::receive(std::span<RxPacket> burst, PortCounters& counters
   counters.rx_packets += filled;
   counters.rx_bytes += bytes;
   if (filled > 0) batch_ = std::clamp(kCacheBytes * filled / (bytes + 1), kMinBatch, kBatch);
-  return filled;
+  return {.taken = static_cast<size_t>(std::max(got, 0)), .filled = filled};
 }
 
 ByteSpan SocketReceiver::put_tag_back(size_t slot, MutableByteSpan frame) {

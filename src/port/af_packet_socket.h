@@ -31,8 +31,17 @@ class SocketReceiver final : public FrameReceiver {
   SocketReceiver(int fd, VlanTags tags);
   ~SocketReceiver() override;
 
-  size_t receive(std::span<RxPacket> burst, PortCounters& counters) override;
+  size_t receive(std::span<RxPacket> burst, PortCounters& counters) override {
+    return read(burst, counters).filled;
+  }
   void release() override {}
+
+  struct Batch {
+    size_t taken = 0;   // off the queue
+    size_t filled = 0;  // the same without those that were too long
+  };
+  /// receive() for one who knows what is in the queue.
+  Batch read(std::span<RxPacket> burst, PortCounters& counters);
 
  private:
   static constexpr size_t kBatch = 32;  // most frames per system call

@@ -1,5 +1,6 @@
 // FrameReceiver: one way of taking frames from an AF_PACKET socket. There are two: SocketReceiver
-// (recvmmsg) and RingReceiver (TPACKET_V3). doc/af_packet.md has the measurements.
+// (recvmmsg) and RingReceiver (TPACKET_V2, and the other for what is long). doc/af_packet.md has
+// the measurements.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-"""Other ways to set Fairlead up: several shards, the receive ring, NewReno."""
+"""Other ways to set Fairlead up: several shards, no receive ring, NewReno."""
 
 import pytest
 from harness.client import assert_flawless, assert_intact
@@ -8,8 +8,8 @@ MIB = 1 << 20
 
 SETUPS = {
     "two shards": {"more": "shards 2\n"},
-    "receive ring": {"interface": "receive_mode ring"},
-    "two shards, receive ring": {"more": "shards 2\n", "interface": "receive_mode ring"},
+    "no receive ring": {"interface": "receive_mode socket"},
+    "two shards, no receive ring": {"more": "shards 2\n", "interface": "receive_mode socket"},
     "newreno": {"more": "tcp { congestion newreno }\n"},
     "small buffers": {"more": "tcp { send_buffer 4096 4096; receive_buffer 4096 4096 }\n"},
 }

@@ -25,12 +25,12 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 /// `interface NAME { … }`: packets come and go here.
 struct InterfaceConfig {
   enum class ReceiveMode : uint8_t {
-    kSocket,  // a system call per burst: lowest latency
-    kRing,    // memory shared with the kernel: highest packet rate, latency of milliseconds
+    kSocket,  // a system call per burst
+    kRing,    // memory shared with the kernel, for what is short
   };
 
   std::string name;
-  ReceiveMode receive_mode = ReceiveMode::kSocket;
+  ReceiveMode receive_mode = ReceiveMode::kRing;
   nic::SeatChoice seat = nic::SeatChoice::kAutomatic;  // where its connections are spliced
   uint32_t receive_buffer = 32u << 20;  // bytes of kernel memory that may wait, per shard
   enum class Aggregate : uint8_t {

@@ -28,7 +28,7 @@ TEST(Config, EveryTopDirectiveIsRead) {
       control_socket /tmp/x.sock; log_level debug; shards 4; coalesce 100us
       max_connections 1000; max_buffer_memory 64M
       local_ports 50000 50999; splice_rules 1000
-      interface eth0 { receive_mode ring; receive_buffer 1M; seat xdp }
+      interface eth0 { receive_mode socket; receive_buffer 1M; seat xdp }
   )");
   EXPECT_EQ(config.control_socket, "/tmp/x.sock");
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
@@ -41,13 +41,13 @@ TEST(Config, EveryTopDirectiveIsRead) {
   EXPECT_TRUE(config.reserve_local_ports);
   ASSERT_EQ(config.interfaces.size(), 2u);
   EXPECT_EQ(config.interfaces[1].name, "eth0");
-  EXPECT_EQ(config.interfaces[1].receive_mode, InterfaceConfig::ReceiveMode::kRing);
+  EXPECT_EQ(config.interfaces[1].receive_mode, InterfaceConfig::ReceiveMode::kSocket);
   EXPECT_EQ(config.interfaces[1].receive_buffer, 1u << 20);
   EXPECT_EQ(config.interfaces[1].seat, nic::SeatChoice::kXdp);
   EXPECT_EQ(config.interfaces[0].seat, nic::SeatChoice::kAutomatic);
   EXPECT_EQ(config.splice_rules, 1000u);
   EXPECT_EQ(config.stack.max_splices, 500u);
-  EXPECT_EQ(config.interfaces[0].receive_mode, InterfaceConfig::ReceiveMode::kSocket);
+  EXPECT_EQ(config.interfaces[0].receive_mode, InterfaceConfig::ReceiveMode::kRing);
   EXPECT_EQ(good("control_socket off").control_socket, "");
 }
 
