@@ -3,7 +3,7 @@
 setup and teardown by the NIC stack (doc/offload.md), and the same service on kernel sockets.
 
     bench/short_connections_lab.py [--binaries build/release] [--repetitions 5] [--quick]
-                                   [--offloads on|off] [--softirqs sender|receiver]
+                                   [--offloads on|off] [--softirqs sender|receiver] [--idle-loop]
 
     client: stream_client ── veth ── fairlead: fairlead or kernel_echo, 1 thread
     (processor 1)                    (processor 0)
@@ -21,11 +21,14 @@ A veth has no hardware: what a receiver does in interrupts happens on the sender
 the kernel counts, in the sender's time; with `--softirqs receiver` on the receiver's (RPS), at the price of
 an interrupt between the two. So there are three divisors, from what is the server's own to all there is:
 CPU time of the server's process; of both processes; and of the machine, whoever has used it. The last is
-sampled at clock ticks, which a server that sleeps by the clock seldom meets at work: on a busy machine,
-and for `coalesce`, look at the second.
+sampled at clock ticks, which a server that sleeps by the clock seldom meets at work. In its place `--idle-loop`
+has what is used of the server's processor, interrupts and all, as a loop of the lowest priority there finds out.
+With `--softirqs receiver` that is the server's side and no more. The other columns are less true then: both
+processors are never idle.
 """
 
 import argparse
+import contextlib
 import os
 import resource
 import statistics
@@ -41,13 +44,13 @@ sys.path.insert(0, str(SOURCE / "lab"))
 # pylint: disable=wrong-import-position
 from harness.client import Client
 from harness.lab import FAIRLEAD_ADDRESS, Lab
-from harness.machine import busy_seconds, print_machine, process_seconds
+from harness.machine import IdleLoop, busy_seconds, print_machine, process_seconds
 from harness.servers import ECHO, Fairlead, KernelServer
 from harness.tables import print_table
 
 SERVER, CLIENT = (["taskset", "-c", processor] for processor in (0, 1))
 SIZE = 64
-COALESCE = "coalesce 100us"
+COALESCE = "coalesce 200us"
 LIMITED = 1000  # added to the port of who closes first
 SETUP = 100  # added to a port with setup by the NIC stack
 CONCURRENCY = (32, 128)
@@ -66,10 +69,11 @@ class Contender:
 @dataclass
 class Measurement:
     rates: list = field(default_factory=list)  # connections per second
-    # CPU microseconds per connection
+    # CPU microseconds per connection, by who used them
     server: list = field(default_factory=list)
     processes: list = field(default_factory=list)
     machine: list = field(default_factory=list)
+    processor: list = field(default_factory=list)  # the server's
 
 
 def machine_seconds() -> float:
@@ -82,15 +86,16 @@ def client_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def measure(contender: Contender, concurrency: int, closer: str, count: int,
+def measure(contender: Contender, concurrency: int, closer: str, count: int, left: IdleLoop | None,
             into: Measurement) -> None:
     add_to_port, options = CLOSES[closer]
     pid = contender.pids[closer]
-    before = process_seconds(pid), client_seconds(), machine_seconds()
-    report = contender.client.run("requests", "ipv4", contender.port + add_to_port,
-                                  "--connections", count, "--concurrency", concurrency,
-                                  "--size", SIZE, *options, timeout=120)
-    after = process_seconds(pid), client_seconds(), machine_seconds()
+    with left.busy() if left else contextlib.nullcontext([0.0]) as processor:
+        before = process_seconds(pid), client_seconds(), machine_seconds()
+        report = contender.client.run("requests", "ipv4", contender.port + add_to_port,
+                                      "--connections", count, "--concurrency", concurrency,
+                                      "--size", SIZE, *options, timeout=120)
+        after = process_seconds(pid), client_seconds(), machine_seconds()
     if report["failures"] or report["connections"] != count:
         sys.exit(f"short_connections_lab.py: {contender.name}: {report}")
     server, client, machine = ((b - a) / count * 1e6 for a, b in zip(before, after))
@@ -98,6 +103,7 @@ def measure(contender: Contender, concurrency: int, closer: str, count: int,
     into.server.append(server)
     into.processes.append(server + client)
     into.machine.append(machine)
+    into.processor.append(processor[0] / count * 1e6)
 
 
 # ---- who is measured -----------------------------------------------------------------------------
@@ -117,7 +123,8 @@ def start_kernel(lab: Lab, options, scratch: Path, stack: ExitStack) -> list[Con
 def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
                    teardown: bool, coalesce: str = "") -> list[Contender]:
     """`fairlead run` as all contenders with this teardown; those with it have setup, too."""
-    contenders = {"Fairlead, setup and teardown" + (coalesce and f", {coalesce}"): SETUP
+    setup = "deferred" if coalesce else "on"
+    contenders = {"Fairlead, setup and teardown" + (coalesce and f", {setup}, {coalesce}"): SETUP
                   } if teardown else {"Fairlead": 0, "Fairlead, setup": SETUP}
     lines = ["interface fairlead { seat tc }", coalesce,
              f"tcp {{ teardown_offload {'on' if teardown else 'off'} }}"]
@@ -125,7 +132,7 @@ def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
         for closer, (add_to_port, _) in CLOSES.items():
             limit = f"limit {SIZE}" if closer == "server" else ""
             lines.append(f"echo_server {FAIRLEAD_ADDRESS['ipv4']} {ECHO + add_setup + add_to_port} "
-                         f"{{ setup_offload {'on' if add_setup else 'off'}; {limit} }}")
+                         f"{{ setup_offload {setup if add_setup else 'off'}; {limit} }}")
     server = Fairlead(lab, options.binaries, scratch, "\n".join(lines), SERVER)
     stack.callback(server.stop)
     seats = [interface["setup_seat"] for interface in server.show_json("stats")["interfaces"]]
@@ -138,12 +145,11 @@ def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
 
 # ---- output --------------------------------------------------------------------------------------
 
-HEADS = ["÷ kernel: connections per s", "per CPU s of the server's process", "of both processes",
-         "of the machine", "connections per s", "CPU each: server's process", "both processes",
-         "machine"]
+USERS = {"server": "server's process", "processes": "both processes", "machine": "machine",
+         "processor": "server's processor"}
 
 
-def show(title: str, found: dict[str, Measurement]) -> None:
+def show(title: str, found: dict[str, Measurement], users: list[str]) -> None:
     median = statistics.median
     kernel = found["kernel"]
 
@@ -151,21 +157,29 @@ def show(title: str, found: dict[str, Measurement]) -> None:
         # Connections per CPU second are the reciprocal of what each takes.
         ratios = [median(ours.rates) / median(kernel.rates)] + [
             median(getattr(kernel, of)) / median(getattr(ours, of))
-            for of in ("server", "processes", "machine")]
+            for of in users]
         rates = [f"{value / 1e3:.1f}" for value in
                  (median(ours.rates), min(ours.rates), max(ours.rates))]
         return [f"**{ratio:.2f}**" for ratio in ratios] + [
             f"{rates[0]} k/s ({rates[1]} to {rates[2]})"] + [
             f"{median(values):.1f} µs ({min(values):.1f} to {max(values):.1f})"
-            for values in (ours.server, ours.processes, ours.machine)]
+            for values in (getattr(ours, of) for of in users)]
 
-    print_table(title, HEADS, [[name, *cells(ours)] for name, ours in found.items()])
+    names = [USERS[of] for of in users]
+    heads = ["÷ kernel: connections per s", f"per CPU s of the {names[0]}",
+             *(f"of the {name}" for name in names[1:]), "connections per s",
+             f"CPU each: {names[0]}", *names[1:]]
+    print_table(title, heads, [[name, *cells(ours)] for name, ours in found.items()])
     sys.stdout.flush()
 
 
 def run(options, scratch: Path) -> None:
     with ExitStack() as stack:
         contenders = []
+        left = IdleLoop(0, options.binaries, scratch) if options.idle_loop else None
+        if left:
+            stack.callback(left.stop)
+        users = ["server", "processes", "processor" if left else "machine"]
         for name, start in (
                 ("k", start_kernel),
                 ("f", lambda *them: start_fairlead(*them, teardown=False)),
@@ -182,9 +196,9 @@ def run(options, scratch: Path) -> None:
                 found = {contender.name: Measurement() for contender in contenders}
                 for _ in range(options.repetitions):
                     for contender in contenders:
-                        measure(contender, concurrency, closer, options.connections,
+                        measure(contender, concurrency, closer, options.connections, left,
                                 found[contender.name])
-                show(f"{concurrency} connections at a time, {closer} closes first", found)
+                show(f"{concurrency} connections at a time, {closer} closes first", found, users)
 
 
 def main() -> int:
@@ -195,6 +209,8 @@ def main() -> int:
     parser.add_argument("--offloads", choices=("on", "off"), default="on", help="of the veth")
     parser.add_argument("--softirqs", choices=STEERING, default="sender", help="whose processor "
                         "does what a receiver does in interrupts")
+    parser.add_argument("--idle-loop", action="store_true", help="how busy the server's processor "
+                        "is with everything, in place of the machine")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("short_connections_lab.py: needs root: it makes network namespaces", file=sys.stderr)
