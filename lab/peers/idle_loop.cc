@@ -1,6 +1,7 @@
-// idle_loop: counts on what is left of a processor, at the lowest priority there is. What it counted in
-// a second, beside what it counts when it is alone, says how busy the processor was with everything,
-// interrupts included, which no statistics of the kernel do that are sampled at clock ticks.
+// idle_loop: counts on what is left of a processor, at the lowest priority there is. What it
+// counted in a second, beside what it counts when it is alone, says how busy the processor was with
+// everything, interrupts included, which no statistics of the kernel do that are sampled at clock
+// ticks.
 //
 //   taskset -c 0 idle_loop FILE      the first 8 bytes of FILE, host order: how far it has counted
 #include <fcntl.h>
