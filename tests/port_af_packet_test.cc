@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "port/af_packet.h"
+#include "port/vnet_header.h"
 #include "tests/namespaces.h"
 #include "wire/checksum.h"
 
@@ -286,6 +287,58 @@ TEST(AfPacket, ShortAndLongFramesComeInTheirOrder) {
   EXPECT_EQ(a->counters().rx_truncated, 0u);
 }
 
+/// The same behind an 802.1Q tag.
+TxPacket tagged(TxPacket packet, uint16_t vlan) {
+  uint8_t* const type = &packet.header[12];
+  std::copy_backward(type, packet.header.data() + packet.header_size,
+                     packet.header.data() + packet.header_size + 4);
+  put16(packet, 12, 0x8100);
+  put16(packet, 14, vlan);
+  packet.l4_offset += 4;
+  packet.header_size += 4;
+  return packet;
+}
+
+TEST(AfPacket, ATransparentPortHasFramesWithTheirTags) {
+  FAIRLEAD_REQUIRE_NAMESPACES();
+  NamespacePair namespaces;
+  namespaces.run_in_a("ip link set fl-a mtu 9000");
+  namespaces.run_in_b("ip link set fl-b mtu 9000");
+  for (const ReceiveMode mode : {ReceiveMode::kRing, ReceiveMode::kSocket}) {
+    for (const size_t size : {size_t{100}, size_t{4000}}) {
+      SCOPED_TRACE(testing::Message() << receive_name(mode) << ", " << size);
+      namespaces.enter_a();
+      const std::unique_ptr<Port> a =
+          open_port({.interface = "fl-a", .receive = mode, .transparent = true});
+      namespaces.enter_b();
+      const std::unique_ptr<Port> b = open_port({.interface = "fl-b"});
+      const std::vector<uint8_t> payload(size, 0x5a);
+      const TxPacket packet = tagged(tcp_packet(*b, *a, false, payload), 7);
+      ASSERT_EQ(b->transmit({&packet, 1}), 1u);
+      const ByteSpan sent = packet.header_bytes();
+      bool seen = false;
+      std::array<RxPacket, 32> burst;
+      for (int tries = 0; tries < 10 && !seen; ++tries) {
+        pollfd waiting{.fd = a->poll_fd(), .events = POLLIN, .revents = 0};
+        if (::poll(&waiting, 1, 500) <= 0) break;
+        const size_t n = a->receive(burst);
+        for (const RxPacket& got : std::span(burst).first(n)) {
+          if (got.frame.size() < sent.size() || got.frame[12] != 0x81) continue;
+          seen = true;
+          EXPECT_EQ(got.frame.size(), packet.size());
+          EXPECT_TRUE(std::ranges::equal(got.frame.first(sent.size()), sent));
+          EXPECT_TRUE(std::ranges::equal(got.frame.subspan(sent.size()), payload));
+          ASSERT_NE(got.offload, nullptr);
+          EXPECT_EQ(got.offload->checksum_state(), ChecksumState::kPartial);
+          EXPECT_EQ(got.offload->checksum_start, packet.l4_offset);
+        }
+        a->release();
+      }
+      EXPECT_TRUE(seen);
+    }
+  }
+}
+
 TEST(AfPacket, PortsSayWhichInterfaceOfTheKernelTheyAre) {
   FAIRLEAD_REQUIRE_NAMESPACES();
   NamespacePair namespaces;
@@ -294,6 +347,18 @@ TEST(AfPacket, PortsSayWhichInterfaceOfTheKernelTheyAre) {
   ASSERT_TRUE(port);
   EXPECT_GT(port->info().interface_index, 0);
   EXPECT_EQ(port->info().interface_index, static_cast<int>(::if_nametoindex("fl-b")));
+}
+
+TEST(AfPacket, ARingThatCannotBeIsNamedInTheError) {
+  FAIRLEAD_REQUIRE_NAMESPACES();
+  const NamespacePair namespaces;
+  namespaces.enter_b();
+  // More slots than the kernel can number: refused at once.
+  const auto ports = open_af_packet({.interface = "fl-b", .receive_bytes = size_t{1} << 46});
+  ASSERT_FALSE(ports);
+  EXPECT_EQ(ports.error().to_string(),
+            "packet socket on fl-b: receive ring: PACKET_RX_RING: Invalid argument; "
+            "receive_mode socket needs no ring");
 }
 
 TEST(AfPacket, MissingInterfaceIsNamedInTheError) {

@@ -12,8 +12,7 @@ namespace {
 using control::Json;
 
 Result<std::unique_ptr<port::Port>> open_port(const std::string& interface) {
-  auto ports = port::open_af_packet(
-      {.interface = interface, .receive = port::ReceiveMode::kSocket, .transparent = true});
+  auto ports = port::open_af_packet({.interface = interface, .transparent = true});
   if (!ports) return std::unexpected(ports.error());
   return std::move(ports->front());
 }

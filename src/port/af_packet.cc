@@ -111,13 +111,17 @@ Result<UniqueFd> open_socket(const AfPacketOptions& options) {
 }
 
 Result<std::unique_ptr<FrameReceiver>> make_receiver(const AfPacketOptions& options, int fd) {
+  const VlanTags tags = options.transparent ? VlanTags::kInFrame : VlanTags::kStripped;
   if (options.receive == ReceiveMode::kRing) {
-    auto ring = RingReceiver::create(fd, ring_bytes(options));
-    if (!ring) return std::unexpected(ring.error());
+    auto ring = RingReceiver::create(fd, ring_bytes(options), tags);
+    if (!ring) {
+      return fail(ring.error().code,
+                  fmt::format("packet socket on {}: {}; receive_mode socket needs no ring",
+                              options.interface, ring.error().to_string()));
+    }
     return std::move(*ring);
   }
-  return std::make_unique<SocketReceiver>(
-      fd, options.transparent ? VlanTags::kInFrame : VlanTags::kStripped);
+  return std::make_unique<SocketReceiver>(fd, tags);
 }
 
 /// All protocols: only a tap for all of them runs before tc ingress.
@@ -171,7 +175,6 @@ PortInfo port_info(const InterfaceInfo& interface) {
 Result<std::vector<std::unique_ptr<Port>>> open_af_packet(const AfPacketOptions& options) {
   CHECK(options.shards > 0);
   CHECK(options.shards == 1 || options.fanout_fd >= 0);
-  CHECK(!options.transparent || options.receive == ReceiveMode::kSocket);
   const Result<InterfaceInfo> interface = query_interface(options.interface);
   if (!interface) return std::unexpected(interface.error());
 

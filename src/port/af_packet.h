@@ -32,7 +32,7 @@ struct AfPacketOptions {
   std::string interface;
   unsigned shards = 1;
   ReceiveMode receive = ReceiveMode::kRing;
-  /// Frames for others are received, too, and VLAN tags are in the frames, as on the wire. kSocket.
+  /// Frames for others are received, too, and VLAN tags are in the frames, as on the wire.
   bool transparent = false;
   int filter_fd = -1;  // BPF socket filter; -1: every frame
   int fanout_fd = -1;  // BPF program giving the shard; required with shards > 1

@@ -20,7 +20,7 @@ constexpr size_t kMinBlocks = 4;
 
 std::unexpected<Error> ring_failed(const char* what) {
   return fail(errc_from_errno(errno),
-              std::string("TPACKET_V2 receive ring: ") + what + ": " + std::strerror(errno));
+              std::string("receive ring: ") + what + ": " + std::strerror(errno));
 }
 
 template <typename T>
@@ -30,7 +30,8 @@ bool set_option(int fd, int name, const T& value) {
 
 }  // namespace
 
-Result<std::unique_ptr<RingReceiver>> RingReceiver::create(int fd, size_t ring_bytes) {
+Result<std::unique_ptr<RingReceiver>> RingReceiver::create(int fd, size_t ring_bytes,
+                                                           VlanTags tags) {
   if (!set_option(fd, PACKET_VERSION, int{TPACKET_V2})) return ring_failed("PACKET_VERSION");
   if (!set_option(fd, PACKET_COPY_THRESH, 1)) return ring_failed("PACKET_COPY_THRESH");
   const size_t blocks = std::max<size_t>(kMinBlocks, ring_bytes / kBlockSize);
@@ -42,7 +43,8 @@ Result<std::unique_ptr<RingReceiver>> RingReceiver::create(int fd, size_t ring_b
   if (!set_option(fd, PACKET_RX_RING, request)) return ring_failed("PACKET_RX_RING");
   void* ring = ::mmap(nullptr, blocks * kBlockSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (ring == MAP_FAILED) return ring_failed("mmap");
-  return std::unique_ptr<RingReceiver>(new RingReceiver(fd, static_cast<uint8_t*>(ring), slots));
+  return std::unique_ptr<RingReceiver>(
+      new RingReceiver(fd, tags, static_cast<uint8_t*>(ring), slots));
 }
 
 RingReceiver::~RingReceiver() { ::munmap(ring_, slots_ * kSlotSize); }
@@ -68,23 +70,37 @@ size_t RingReceiver::receive(std::span<RxPacket> burst, PortCounters& counters) 
       next_ = (next_ + got.taken) % slots_;
       return filled + got.filled;
     }
-    const tpacket2_hdr& header = slot(next_);
+    tpacket2_hdr& header = slot(next_);
     if (header.tp_snaplen < header.tp_len) {
       ++counters.rx_dropped;  // long, and the queue was full
       continue;
     }
-    const uint8_t* frame = reinterpret_cast<const uint8_t*>(&header) + header.tp_mac;
-    VnetHeader vnet;
-    std::memcpy(&vnet, frame - sizeof vnet, sizeof vnet);
-    burst[filled++] = RxPacket{.frame = ByteSpan(frame, header.tp_snaplen),
-                               .gso_size = vnet.tcp_gso_size(),
-                               .checksum = vnet.checksum_state(),
-                               .port_index = 0};
+    burst[filled++] = packet_in(header);
     ++counters.rx_packets;
     counters.rx_bytes += header.tp_snaplen;
   }
   if (filled == 0 && ++empty_ % kLookForErrors == 0) clear_socket_error();
   return filled;
+}
+
+RxPacket RingReceiver::packet_in(tpacket2_hdr& header) const {
+  const MutableByteSpan frame(reinterpret_cast<uint8_t*>(&header) + header.tp_mac,
+                              header.tp_snaplen);
+  auto* offload = reinterpret_cast<VnetHeader*>(frame.data() - sizeof(VnetHeader));
+  RxPacket packet{.frame = frame,
+                  .gso_size = offload->tcp_gso_size(),
+                  .checksum = offload->checksum_state(),
+                  .port_index = 0};
+  if (tags_ == VlanTags::kStripped) return packet;
+  if (const auto tag = VlanTag::of(header)) {
+    // The tag goes where the header ends.
+    uint8_t* const before = reinterpret_cast<uint8_t*>(offload) - VlanTag::kSize;
+    std::memmove(before, offload, sizeof *offload);
+    offload = reinterpret_cast<VnetHeader*>(before);
+    packet.frame = tag->put_into(frame, *offload);
+  }
+  packet.offload = offload;
+  return packet;
 }
 
 void RingReceiver::clear_socket_error() {

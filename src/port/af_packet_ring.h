@@ -26,9 +26,9 @@ namespace fairlead::port {
 
 class RingReceiver final : public FrameReceiver {
  public:
-  /// Sets the ring up on `fd`, an AF_PACKET socket with PACKET_VNET_HDR, not bound yet; borrowed.
-  /// ENOBUFS: the kernel has no memory for it.
-  static Result<std::unique_ptr<RingReceiver>> create(int fd, size_t ring_bytes);
+  /// Sets the ring up on `fd`, as SocketReceiver takes it, not bound yet. ENOBUFS: the kernel has
+  /// no memory for it.
+  static Result<std::unique_ptr<RingReceiver>> create(int fd, size_t ring_bytes, VlanTags tags);
   RingReceiver(const RingReceiver&) = delete;
   RingReceiver& operator=(const RingReceiver&) = delete;
   ~RingReceiver() override;
@@ -41,18 +41,21 @@ class RingReceiver final : public FrameReceiver {
   static constexpr size_t kSlotSize = 2048;
   static constexpr size_t kBlockSize = 64 * 1024;
 
-  RingReceiver(int fd, uint8_t* ring, size_t slots)
-      : fd_(fd), long_frames_(fd, VlanTags::kStripped), ring_(ring), slots_(slots) {}
+  RingReceiver(int fd, VlanTags tags, uint8_t* ring, size_t slots)
+      : fd_(fd), tags_(tags), long_frames_(fd, tags), ring_(ring), slots_(slots) {}
   tpacket2_hdr& slot(size_t index) const {
     return *reinterpret_cast<tpacket2_hdr*>(ring_ + index * kSlotSize);
   }
   size_t after(size_t index) const { return index + 1 == slots_ ? 0 : index + 1; }
   uint32_t status(size_t index) const;
+  /// The short frame in the slot, whole.
+  RxPacket packet_in(tpacket2_hdr& header) const;
   /// Slots from next_ on that stand for a frame in the queue, at most `most`.
   size_t long_run(size_t most) const;
   void clear_socket_error();
 
   int fd_;
+  VlanTags tags_;
   SocketReceiver long_frames_;
   uint8_t* ring_;
   size_t slots_;

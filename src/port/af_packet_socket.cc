@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/endian.h"
-#include "wire/ethernet.h"
-
 namespace fairlead::port {
 
 SocketReceiver::SocketReceiver(int fd, VlanTags tags) : fd_(fd), tags_(tags) {
@@ -24,7 +21,7 @@ SocketReceiver::~SocketReceiver() {
 SocketReceiver::Batch SocketReceiver::read(std::span<RxPacket> burst, PortCounters& counters) {
   const size_t wanted = std::min(burst.size(), batch_);
   // Buffers that were taken have been replaced since the last call.
-  const size_t room = tags_ == VlanTags::kInFrame ? kTag : 0;
+  const size_t room = tags_ == VlanTags::kInFrame ? VlanTag::kSize : 0;
   for (size_t i = 0; i < wanted; ++i) {
     parts_[i][1] = {buffers_[i]->data + room, RxBuffer::kCapacity - room};
     if (room == 0) continue;
@@ -59,24 +56,13 @@ SocketReceiver::Batch SocketReceiver::read(std::span<RxPacket> burst, PortCounte
 }
 
 ByteSpan SocketReceiver::put_tag_back(size_t slot, MutableByteSpan frame) {
-  constexpr size_t kAddresses = 2 * sizeof(MacAddress);
   const msghdr& message = messages_[slot].msg_hdr;
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header == nullptr || header->cmsg_type != PACKET_AUXDATA) return frame;
   tpacket_auxdata aux;
   std::memcpy(&aux, CMSG_DATA(header), sizeof aux);
-  if ((aux.tp_status & TP_STATUS_VLAN_VALID) == 0 || frame.size() < kAddresses) return frame;
-  uint8_t* begin = frame.data() - kTag;
-  std::memmove(begin, frame.data(), kAddresses);
-  const bool has_type = (aux.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0;
-  const Be16 tag[] = {Be16(has_type ? aux.tp_vlan_tpid : wire::ether_type::kVlan),
-                      Be16(aux.tp_vlan_tci)};
-  static_assert(sizeof tag == kTag);
-  std::memcpy(begin + kAddresses, tag, sizeof tag);
-  VnetHeader& offload = vnet_headers_[slot];
-  if (offload.header_size != 0) offload.header_size += kTag;
-  if ((offload.flags & VnetHeader::kNeedsChecksum) != 0) offload.checksum_start += kTag;
-  return {begin, frame.size() + kTag};
+  const auto tag = VlanTag::of(aux);
+  return tag ? tag->put_into(frame, vnet_headers_[slot]) : frame;
 }
 
 }  // namespace fairlead::port

@@ -15,19 +15,15 @@
 
 #include "base/result.h"
 #include "port/frame_receiver.h"
+#include "port/vlan_tag.h"
 #include "port/vnet_header.h"
 
 namespace fairlead::port {
 
-/// The kernel takes the outer tag off what it receives.
-enum class VlanTags : uint8_t {
-  kStripped,
-  kInFrame,  // put back: needs PACKET_AUXDATA
-};
-
 class SocketReceiver final : public FrameReceiver {
  public:
-  /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, non-blocking; borrowed.
+  /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, for kInFrame with PACKET_AUXDATA,
+  /// non-blocking; borrowed.
   SocketReceiver(int fd, VlanTags tags);
   ~SocketReceiver() override;
 
@@ -50,9 +46,7 @@ class SocketReceiver final : public FrameReceiver {
   /// Buffers that readers may keep, 32 MiB; what connections hold beyond that is copied.
   static constexpr size_t kMaxTaken = 480;
 
-  static constexpr size_t kTag = 4;  // bytes
-
-  /// Puts the tag back for which the `kTag` bytes before `frame` were left free. Returns the frame.
+  /// For which the bytes before `frame` were left free. Returns the frame.
   ByteSpan put_tag_back(size_t slot, MutableByteSpan frame);
 
   int fd_;
