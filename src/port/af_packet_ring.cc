@@ -61,11 +61,12 @@ size_t RingReceiver::long_run(size_t most) const {
 
 size_t RingReceiver::receive(std::span<RxPacket> burst, PortCounters& counters) {
   size_t filled = 0;
-  for (; filled < burst.size(); next_ = after(next_)) {
+  // No further than a burst, dropped ones included: what was not released yet must not come again.
+  for (size_t looked = 0; looked < burst.size(); ++looked, next_ = after(next_)) {
     const uint32_t state = status(next_);
     if ((state & TP_STATUS_USER) == 0) break;
     if ((state & TP_STATUS_COPY) != 0) {
-      const size_t run = long_run(burst.size() - filled);
+      const size_t run = long_run(burst.size() - looked);
       const auto got = long_frames_.read(burst.subspan(filled, run), counters);
       next_ = (next_ + got.taken) % slots_;
       return filled + got.filled;
