@@ -19,6 +19,15 @@ Seg handshake(ScriptedPeer& peer, Seg syn) {
 }
 Seg handshake(ScriptedPeer& peer) { return handshake(peer, linux_syn(peer)); }
 
+/// With its ACK, which makes no connection.
+void deferred_handshake(ScriptedPeer& peer) {
+  host::ListenOptions options = offloaded();
+  options.defer_accept = true;
+  peer.listen(options);
+  handshake(peer);
+  peer.deliver(seg().seq(1).ack(1));
+}
+
 uint64_t count(ScriptedPeer& peer, fl_setup_verdict verdict) {
   return peer.stack().setup().count(verdict);
 }
@@ -76,11 +85,7 @@ TEST(TcpSetupOffload, AFinMayComeWithTheAck) {
 
 TEST(TcpSetupOffload, AConnectionMayBeginWithTheFirstData) {
   ScriptedPeer peer;
-  host::ListenOptions options = offloaded();
-  options.defer_accept = true;
-  peer.listen(options);
-  handshake(peer);
-  peer.deliver(seg().seq(1).ack(1));
+  deferred_handshake(peer);
   peer.expect_nothing();
   EXPECT_EQ(peer.stack().connection_count(), 0u);
   EXPECT_EQ(count(peer, FL_SETUP_DEFERRED), 1u);
@@ -92,11 +97,7 @@ TEST(TcpSetupOffload, AConnectionMayBeginWithTheFirstData) {
 
 TEST(TcpSetupOffload, AConnectionMayBeginWithItsFin) {
   ScriptedPeer peer;
-  host::ListenOptions options = offloaded();
-  options.defer_accept = true;
-  peer.listen(options);
-  handshake(peer);
-  peer.deliver(seg().seq(1).ack(1));
+  deferred_handshake(peer);
   peer.deliver(seg().seq(1).ack(1).fin());
   ASSERT_NE(peer.accept(), nullptr);
   peer.expect_state(State::kCloseWait);
@@ -105,11 +106,7 @@ TEST(TcpSetupOffload, AConnectionMayBeginWithItsFin) {
 TEST(TcpSetupOffload, FirstDataAfterALongSilenceIsReset) {
   for (const int64_t silent : {65, 140, 300}) {
     ScriptedPeer peer;
-    host::ListenOptions options = offloaded();
-    options.defer_accept = true;
-    peer.listen(options);
-    handshake(peer);
-    peer.deliver(seg().seq(1).ack(1));
+    deferred_handshake(peer);
     peer.tick(seconds(silent));
     peer.deliver(seg().seq(1).ack(1).data(10));
     peer.expect(seg().seq(1).rst());
