@@ -148,9 +148,7 @@ Result<void> ShardGroup::serve(const control::EchoServerConfig& server,
       .endpoint = server.endpoint, .mode = mode_of(server.mode), .listen = listen};
   if (server.limit) options.limit = *server.limit;
   options.listen.backlog = server.backlog;
-  const bool speaks_first = server.mode == control::EchoServerConfig::Mode::kChargen;
-  apply(server.setup_offload.value_or(speaks_first ? control::SetupOffload::kOff
-                                                   : control::SetupOffload::kOn),
+  apply(server.setup_offload, server.mode == control::EchoServerConfig::Mode::kChargen,
         options.listen);
   options.listen.socket.teardown_offload =
       server.teardown_offload.value_or(listen.socket.teardown_offload);

@@ -176,10 +176,7 @@ host::ListenOptions listen_options_of(const control::Config& config,
                                       const VirtualServerConfig& from) {
   host::ListenOptions out = config.listen;
   out.backlog = from.backlog;
-  const bool may_speak_first = from.protocol == VirtualServerConfig::Protocol::kTcp;
-  apply(from.setup_offload.value_or(may_speak_first ? control::SetupOffload::kOff
-                                                    : control::SetupOffload::kOn),
-        out);
+  apply(from.setup_offload, from.protocol == VirtualServerConfig::Protocol::kTcp, out);
   out.socket.teardown_offload =
       from.teardown_offload.value_or(config.listen.socket.teardown_offload);
   out.socket.connect_timeout = from.timeouts.synrecv;

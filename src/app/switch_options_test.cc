@@ -123,6 +123,19 @@ TEST(SwitchOptions, TeardownIsOffloadedAsTheVirtualServerSaysOrElseTcp) {
   }
 }
 
+TEST(SwitchOptions, TheNicStackDoesHandshakesWhereTheClientSpeaksFirst) {
+  const auto listens = [](const std::string& line) {
+    return options_of(server_with(line)).virtual_servers[0].tcp;
+  };
+  EXPECT_TRUE(listens("").setup_offload);
+  EXPECT_FALSE(listens("").defer_accept);
+  EXPECT_FALSE(listens("protocol tcp").setup_offload);
+  EXPECT_TRUE(listens("protocol tcp; setup_offload on").setup_offload);
+  EXPECT_FALSE(listens("setup_offload off").setup_offload);
+  EXPECT_TRUE(listens("setup_offload deferred").setup_offload);
+  EXPECT_TRUE(listens("setup_offload deferred").defer_accept);
+}
+
 TEST(SwitchOptions, TimeoutsArriveAndThatOfTheHandshakeIsGivenToTheStack) {
   const auto options = options_of(server_with(
       "timeout_listen 1s; timeout_synrecv 2s; timeout_synsent 3s; timeout_synack 4s\n"

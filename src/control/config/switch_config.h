@@ -30,9 +30,11 @@ enum class SetupOffload : uint8_t {
   kOn,        // the NIC stack
   kDeferred,  // the same, and a connection begins with the client's first data
 };
-inline void apply(SetupOffload from, host::ListenOptions& to) {
-  to.setup_offload = from != SetupOffload::kOff;
-  to.defer_accept = from == SetupOffload::kDeferred;
+/// Not said: the NIC stack, but where the server may speak first.
+inline void apply(std::optional<SetupOffload> said, bool may_speak_first, host::ListenOptions& to) {
+  const auto who = said.value_or(may_speak_first ? SetupOffload::kOff : SetupOffload::kOn);
+  to.setup_offload = who != SetupOffload::kOff;
+  to.defer_accept = who == SetupOffload::kDeferred;
 }
 
 /// `health_check http PATH { … }` or `health_check tcp { … }`
