@@ -16,6 +16,7 @@
 #include "nic/teardown/teardown.h"
 #include "nic/teardown/teardown_rule.h"
 #include "tests/teardown_segment.h"
+#include "wire/ethernet.h"
 #include "wire/tcp.h"
 
 namespace fairlead::nic {
@@ -41,7 +42,6 @@ constexpr uint32_t kEnd = 0xffff'fffe;  // behind our FIN
 constexpr uint32_t kFinSeq = 0x7fff'ffff;
 constexpr uint32_t kTsRecent = 0x8000'0001;
 constexpr Time kStart{seconds(1000)};
-constexpr size_t kEthernet = 14;
 constexpr uint64_t kSeed = 77;
 
 struct Connection {
@@ -272,7 +272,7 @@ class Closing {
       more = teardown_.transmit(burst, now);
       for (port::TxPacket packet : burst.packets()) {
         port::complete_checksum(packet);
-        const ByteSpan header = packet.header_bytes().subspan(kEthernet);
+        const ByteSpan header = packet.header_bytes().subspan(wire::kEthernetSize);
         PacketBytes& bytes = out.emplace_back(header.begin(), header.end());
         for (size_t i = 0; i < packet.payload_count; ++i) {
           bytes.insert(bytes.end(), packet.payload[i].begin(), packet.payload[i].end());

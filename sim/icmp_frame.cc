@@ -27,7 +27,7 @@ std::vector<uint8_t> quote_of(const Seg& segment, const SegContext& to_stack) {
   std::swap(from_stack.source, from_stack.destination);
   std::swap(from_stack.source_isn, from_stack.destination_isn);
   std::vector<uint8_t> frame = segment.encode(from_stack);
-  return {frame.begin() + sizeof(wire::EthernetHeader), frame.end()};
+  return {frame.begin() + wire::kEthernetSize, frame.end()};
 }
 
 std::vector<uint8_t> icmp_frame(const IcmpError& error, const SegContext& to_stack,

@@ -4,11 +4,11 @@
 
 #include "nic/splice/splice_rule.h"
 #include "nic/splice/splice_track.h"
+#include "wire/ethernet.h"
 
 namespace fairlead::sim {
 namespace {
 
-constexpr size_t kEthernet = 14;
 /// Between two steps of a packet, microseconds: long, so that much comes between.
 constexpr uint64_t kStepTime = 60;
 
@@ -68,14 +68,14 @@ void SimKernelSeat::step(Queue& queue) {
 
 /// What the tc program does with one that goes up, too, is the same when the rule comes meanwhile.
 bool SimKernelSeat::filter(Packet& packet) {
-  const ByteSpan ip = ByteSpan(packet.frame).subspan(kEthernet);
+  const ByteSpan ip = ByteSpan(packet.frame).subspan(wire::kEthernetSize);
   const std::optional<fl_splice_key> key = nic::key_of(ip);
   const fl_splice_rule* rule = key ? find(*key) : nullptr;
   if (key) packet.key = *key;
   fl_splice_verdict verdict = FL_SPLICE_NO_RULE;
   if (rule != nullptr) {
     Link::Frame copy = packet.frame;
-    verdict = judge(*rule, MutableByteSpan(copy).subspan(kEthernet)).verdict;
+    verdict = judge(*rule, MutableByteSpan(copy).subspan(wire::kEthernetSize)).verdict;
   }
   if (fl_splice_goes_up(verdict)) socket_(packet.frame);
   return key.has_value();
@@ -94,7 +94,7 @@ nic::SpliceOutcome SimKernelSeat::judge(const fl_splice_rule& rule, MutableByteS
 bool SimKernelSeat::translate(Packet& packet) {
   packet.rule = find(packet.key);
   if (packet.rule == nullptr) return false;  // steering keeps it from the kernel
-  const MutableByteSpan ip = MutableByteSpan(packet.frame).subspan(kEthernet);
+  const MutableByteSpan ip = MutableByteSpan(packet.frame).subspan(wire::kEthernetSize);
   const nic::SpliceOutcome outcome = judge(*packet.rule, ip);
   packet.segment = outcome.segment;
   return outcome.verdict == FL_SPLICE_TRANSLATED;

@@ -7,12 +7,10 @@
 namespace fairlead::sim {
 namespace {
 
-constexpr size_t kEthernet = 14;
-
 /// Sets Congestion Experienced on an ECN-capable packet (RFC 3168 §5). Frames here have no tags.
 bool mark_ce(Link::Frame& frame) {
-  if (frame.size() < kEthernet + 20) return false;
-  uint8_t* ip = frame.data() + kEthernet;
+  if (frame.size() < wire::kEthernetSize + 20) return false;
+  uint8_t* ip = frame.data() + wire::kEthernetSize;
   if (ip[0] >> 4 == 4) {
     if ((ip[1] & 3) == 0) return false;
     auto& h = *reinterpret_cast<wire::Ipv4Header*>(ip);
@@ -43,7 +41,7 @@ bool Link::lost() {
 
 void Link::send(Frame frame) {
   ++counters_.sent;
-  if (options_.mtu != 0 && frame.size() > options_.mtu + kEthernet) {
+  if (options_.mtu != 0 && frame.size() > options_.mtu + wire::kEthernetSize) {
     ++counters_.too_big;
     return;
   }
@@ -51,9 +49,9 @@ void Link::send(Frame frame) {
     ++counters_.lost;
     return;
   }
-  if (rng_.chance(options_.corrupt) && frame.size() > kEthernet) {
-    size_t bit = rng_.below((frame.size() - kEthernet) * 8);
-    frame[kEthernet + bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
+  if (rng_.chance(options_.corrupt) && frame.size() > wire::kEthernetSize) {
+    size_t bit = rng_.below((frame.size() - wire::kEthernetSize) * 8);
+    frame[wire::kEthernetSize + bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
     ++counters_.corrupted;
   }
   if (rng_.chance(options_.duplicate)) {

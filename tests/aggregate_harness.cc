@@ -3,15 +3,15 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "wire/ethernet.h"
 
 namespace fairlead::test {
 namespace {
 
-constexpr size_t kEthernet = 14;
 constexpr uint8_t kTcp = 6;
 
 size_t l3_offset(ByteSpan frame) {
-  size_t at = kEthernet - 2;
+  size_t at = wire::kEthernetSize - 2;
   while (at + 2 <= frame.size() && (read16(frame, at) == 0x8100 || read16(frame, at) == 0x88a8)) {
     at += 4;
   }
@@ -51,7 +51,7 @@ Delivered read_frame(ByteSpan frame) {
   const size_t header = size_t{tcp[12]} / 16 * 4;
   if (header < 20 || header > tcp.size()) return out;
   const auto flow = [&](ByteSpan bytes) { out.flow.append(bytes.begin(), bytes.end()); };
-  flow(frame.subspan(kEthernet - 2, l3 - kEthernet));
+  flow(frame.subspan(wire::kEthernetSize - 2, l3 - wire::kEthernetSize));
   flow(v4 ? frame.subspan(l3 + 12, 8) : frame.subspan(l3 + 8, 32));
   flow(tcp.first(4));
   if (v4) out.ip_id = read16(frame, l3 + 4);

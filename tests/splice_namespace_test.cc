@@ -34,6 +34,7 @@
 #include "tests/namespaces.h"
 #include "tests/splice_programs.h"
 #include "tests/splice_vectors.h"
+#include "wire/ethernet.h"
 
 namespace fairlead::nic {
 namespace {
@@ -44,7 +45,6 @@ using test::PacketBytes;
 using test::SplicePrograms;
 using test::SpliceVector;
 
-constexpr size_t kEthernetHeader = 14;
 constexpr uint32_t kSeed = 1;
 /// For a packet that will come: the machine may be busy.
 constexpr Duration kPatience = seconds(10);
@@ -99,9 +99,9 @@ class Wire {
       message.msg_iov = parts.data();
       message.msg_iovlen = parts.size();
       const ssize_t size = ::recvmsg(fd_.get(), &message, 0);
-      CHECK(size > static_cast<ssize_t>(sizeof frame.vnet + kEthernetHeader));
+      CHECK(size > static_cast<ssize_t>(sizeof frame.vnet + wire::kEthernetSize));
       bytes.resize(static_cast<size_t>(size) - sizeof frame.vnet);
-      frame.packet.assign(bytes.begin() + kEthernetHeader, bytes.end());
+      frame.packet.assign(bytes.begin() + wire::kEthernetSize, bytes.end());
       if (is_tcp(frame.packet)) return frame;
     }
     return std::nullopt;
@@ -152,7 +152,7 @@ class SpliceWireTest : public testing::Test {
     const bool v6 = test::ether_type_of(vector.packet) == ETH_P_IPV6;
     if (vector.checksum_partial) {
       out.flags = VnetHeader::kNeedsChecksum;
-      out.checksum_start = static_cast<uint16_t>(kEthernetHeader + (v6 ? 40 : 20));
+      out.checksum_start = static_cast<uint16_t>(wire::kEthernetSize + (v6 ? 40 : 20));
       out.checksum_offset = 16;
     }
     if (vector.gso_size != 0) {

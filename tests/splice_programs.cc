@@ -13,11 +13,10 @@
 #include "splice.skel.h"
 #include "steering.skel.h"
 #include "tests/splice_vectors.h"
+#include "wire/ethernet.h"
 
 namespace fairlead::test {
 namespace {
-
-constexpr size_t kEthernetHeader = 14;
 
 struct SpliceCloser {
   void operator()(splice_bpf* skeleton) const { splice_bpf__destroy(skeleton); }
@@ -49,8 +48,8 @@ struct Run {
     CHECK(result == 0);
     out.resize(options.data_size_out);
     return {.returned = static_cast<int>(options.retval),
-            .packet = {out.begin() + kEthernetHeader, out.end()},
-            .ethernet = {out.begin(), out.begin() + kEthernetHeader}};
+            .packet = {out.begin() + wire::kEthernetSize, out.end()},
+            .ethernet = {out.begin(), out.begin() + wire::kEthernetSize}};
   }
 
   PacketBytes frame;

@@ -13,6 +13,7 @@
 #include "nic/steering/load_from_span.h"
 #include "nic/steering/steering.h"
 #include "tests/steering_vectors.h"
+#include "wire/ethernet.h"
 
 // The plain-C headers leave these to whoever includes them.
 
@@ -67,9 +68,8 @@ Tables vector_tables() {
 }
 
 fl_verdict verdict_of(ByteSpan frame) {
-  constexpr size_t kEthernetHeader = 14;
   Tables tables = vector_tables();
-  ByteSpan packet = frame.subspan(kEthernetHeader);
+  ByteSpan packet = frame.subspan(wire::kEthernetSize);
   fl_packet parsed;
   fl_parse_packet(&packet, fl_be16(&frame[12]), &parsed);
   return fl_steer(&tables, &parsed);

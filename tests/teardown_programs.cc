@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "tests/teardown_segment.h"
+#include "wire/ethernet.h"
 #include "wire/tcp.h"
 
 namespace fairlead::test {
@@ -21,7 +22,6 @@ constexpr uint32_t kEnd = 0xffff'fffe;  // behind our FIN
 constexpr uint32_t kFin = 0x7fff'ffff;  // the peer's
 constexpr uint32_t kTsRecent = 0x8000'0001;
 constexpr uint16_t kWindow = 501;
-constexpr size_t kEthernet = 14;
 
 Endpoint peer_of(bool v6) {
   return {*IpAddress::parse(v6 ? "2001:db8:1::7" : "198.51.100.7"), 40000};
@@ -192,7 +192,7 @@ class Vectors {
 
 PacketBytes bytes_of(port::TxPacket packet) {
   port::complete_checksum(packet);
-  const ByteSpan header = packet.header_bytes().subspan(kEthernet);
+  const ByteSpan header = packet.header_bytes().subspan(wire::kEthernetSize);
   PacketBytes out(header.begin(), header.end());
   for (size_t i = 0; i < packet.payload_count; ++i) {
     out.insert(out.end(), packet.payload[i].begin(), packet.payload[i].end());

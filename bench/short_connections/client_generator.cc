@@ -18,7 +18,7 @@ using namespace wire::tcp_flag;
 
 namespace {
 
-constexpr size_t kIpAt = sizeof(wire::EthernetHeader);
+constexpr size_t kIpAt = wire::kEthernetSize;
 constexpr size_t kTcpAt = kIpAt + sizeof(wire::Ipv4Header);
 constexpr size_t kOptionsAt = kTcpAt + sizeof(wire::TcpHeader);
 // As TcpOptions::emit() lays them out.

@@ -17,12 +17,15 @@
 
 namespace fairlead::app {
 
+// A busy shard answers within a burst, far below a millisecond; this is for one that hangs.
+inline constexpr Duration kAnswerTimeout = seconds(2);
+
 /// Posts `question` to each of `shards` (pointer-like; the pointee has bool post(callable), false
 /// when it takes no more, and is destroyed only when its thread has ended) and collects the answers
 /// in their order. All shards get the same time, which runs from now. ETIMEDOUT or ENOBUFS with a
 /// message that names a shard which does not answer.
 template <typename Shards, typename Question>
-auto ask_shards(const Shards& shards, const Question& question, Duration timeout)
+auto ask_shards(const Shards& shards, const Question& question, Duration timeout = kAnswerTimeout)
     -> Result<std::vector<std::invoke_result_t<Question, decltype(**shards.begin())>>> {
   using Shard = std::remove_reference_t<decltype(**shards.begin())>;
   using Answer = std::invoke_result_t<Question, Shard&>;

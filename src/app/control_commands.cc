@@ -18,7 +18,6 @@ namespace {
 
 using control::Json;
 
-constexpr Duration kAnswerTimeout = seconds(2);
 constexpr uint64_t kDefaultLimit = 1000;
 constexpr uint64_t kMaxLimit = 10000;  // connections in one reply: about 4 MB of JSON
 constexpr size_t kMaxNamed = 20;       // servers in an error message
@@ -71,8 +70,7 @@ Result<Json> set_admin(const DaemonView& view, const Json& arguments, balance::A
   const auto name = server->get<std::string>();
   const auto found = ask_shards(
       view.statistics.shards.members(),
-      [name, state](ShardMember& member) { return member.layer7->set_admin(name, state); },
-      kAnswerTimeout);
+      [name, state](ShardMember& member) { return member.layer7->set_admin(name, state); });
   if (!found) return std::unexpected(found.error());
   if (found->front() == 0) {
     return fail(Errc::kNoEntry, fmt::format("found no real_server {}; {}", control::in_quotes(name),

@@ -18,7 +18,6 @@ namespace {
 
 // SteeredInterfaces::process() wants to be called at least once a second.
 constexpr Duration kAddressInterval = milliseconds(500);
-constexpr Duration kAnswerTimeout = seconds(2);
 
 /// Of connections: nobody is served by them any more, and their last bytes or the peer's FIN are
 /// still to come. Idle ones to servers stay as they are.
@@ -222,16 +221,14 @@ bool Daemon::stop_is_due(Time now) {
 
 // A shard that does not answer in time has something to do.
 bool Daemon::has_connections() const {
-  const auto counts = ask_shards(
-      shards_->members(),
-      [echoes = !config_.echo_servers.empty()](ShardMember& member) {
+  const auto counts =
+      ask_shards(shards_->members(), [echoes = !config_.echo_servers.empty()](ShardMember& member) {
         host::Stack& stack = member.shard->stack();
         stack.catch_up_teardowns(monotonic_now());
         return member.layer7->session_count() + stack.splicing_count() + stack.splices().active() +
                stack.teardown().active() +
                (echoes ? stack.connection_count() : closing_count(stack));
-      },
-      kAnswerTimeout);
+      });
   return !counts || std::ranges::any_of(*counts, [](size_t count) { return count > 0; });
 }
 

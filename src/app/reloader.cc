@@ -15,7 +15,6 @@ namespace {
 
 // Making pools and listeners takes milliseconds; this is for a shard that hangs.
 constexpr Duration kConfigureTimeout = seconds(3);
-constexpr Duration kAnswerTimeout = seconds(2);
 // Looking whether an address is still in use means a look at every connection.
 constexpr Duration kReleaseInterval = seconds(5);
 
@@ -141,10 +140,9 @@ void Reloader::release_unused(Time now) {
   if (claims_.retired().empty() || now < next_release_) return;
   next_release_ = now + kReleaseInterval;
   const std::vector<Endpoint> retired = claims_.retired();
-  const auto answers = ask_shards(
-      parts_.shards.members(),
-      [retired](ShardMember& member) { return in_use(member.shard->stack(), retired); },
-      kAnswerTimeout);
+  const auto answers = ask_shards(parts_.shards.members(), [retired](ShardMember& member) {
+    return in_use(member.shard->stack(), retired);
+  });
   if (!answers) return;  // a busy shard: next time
   for (size_t i = 0; i < retired.size(); ++i) {
     if (std::ranges::any_of(*answers, [i](const auto& used) { return used[i]; })) continue;

@@ -11,7 +11,6 @@ using namespace wire::tcp_flag;
 
 namespace {
 
-constexpr uint32_t kTimestampsSize = 12;  // with padding
 constexpr uint32_t kMaxIpPacket = 65535;
 
 }  // namespace
@@ -49,7 +48,7 @@ uint16_t Connection::offered_mss() const {
 
 void Connection::update_mss(Time now) {
   uint32_t mss = path_mss(now);
-  if (quasi_.timestamps) mss -= kTimestampsSize;
+  if (quasi_.timestamps) mss -= wire::TcpOptions::kTimestampsSize;
   if (mss == mss_) return;
   mss_ = static_cast<uint16_t>(mss);
   if (is_established() && !is_quasi()) tcb_->sender.set_mss(mss);
@@ -58,7 +57,7 @@ void Connection::update_mss(Time now) {
 SendLimits Connection::limits() const {
   uint32_t max_payload = mss_;
   uint32_t gso = stack_.port_info(path_->path.port_index).max_gso_bytes;
-  uint32_t headers = port::headers_to(tuple_.remote.address) + kTimestampsSize;
+  uint32_t headers = port::headers_to(tuple_.remote.address) + wire::TcpOptions::kTimestampsSize;
   if (gso > 0) {
     uint32_t room = std::min(kMaxIpPacket, gso - 14) - headers;
     max_payload = std::max<uint32_t>(mss_, room - room % mss_);

@@ -26,8 +26,7 @@ struct Glance {
 
 template <typename IpHeader>
 const wire::TcpHeader* tcp_behind(const IpHeader& ip, ByteSpan frame) {
-  constexpr size_t kNeeded =
-      sizeof(wire::EthernetHeader) + sizeof(IpHeader) + sizeof(wire::TcpHeader);
+  constexpr size_t kNeeded = wire::kEthernetSize + sizeof(IpHeader) + sizeof(wire::TcpHeader);
   if (frame.size() < kNeeded) return nullptr;
   return reinterpret_cast<const wire::TcpHeader*>(&ip + 1);
 }
@@ -38,7 +37,7 @@ Glance glance_of(const wire::TcpHeader& tcp, const IpAddress& local, const IpAdd
 }
 
 std::optional<Glance> glance_at(ByteSpan frame) {
-  if (frame.size() < sizeof(wire::EthernetHeader) + sizeof(wire::Ipv4Header)) return std::nullopt;
+  if (frame.size() < wire::kEthernetSize + sizeof(wire::Ipv4Header)) return std::nullopt;
   const auto& ethernet = *reinterpret_cast<const wire::EthernetHeader*>(frame.data());
   uint16_t type = ethernet.type.value();
   if (type == nic::channel_type::kNewConnection) {  // has the packet that made it

@@ -31,7 +31,7 @@ struct IpSpec {
 };
 
 size_t l4_offset(bool v4) {
-  return sizeof(wire::EthernetHeader) + (v4 ? sizeof(wire::Ipv4Header) : sizeof(wire::Ipv6Header));
+  return wire::kEthernetSize + (v4 ? sizeof(wire::Ipv4Header) : sizeof(wire::Ipv6Header));
 }
 
 /// Ethernet and IP header: l4_offset() bytes. Inlined, so that the spec is never written down.
@@ -39,7 +39,7 @@ size_t l4_offset(bool v4) {
   const bool v4 = spec.destination.is_v4();
   new (start) wire::EthernetHeader{spec.next_hop, spec.local_mac,
                                    Be16(v4 ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6)};
-  uint8_t* ip = start + sizeof(wire::EthernetHeader);
+  uint8_t* ip = start + wire::kEthernetSize;
   if (v4) {
     // ID 0 with DF: an atomic datagram (RFC 6864 §4.1).
     auto* h = new (ip) wire::Ipv4Header;
@@ -116,7 +116,7 @@ void build_icmp_error(TxPacket& packet, const IcmpErrorSpec& spec) {
   const bool v4 = spec.destination.is_v4();
   const size_t l4 = l4_offset(v4);
   const size_t headers = sizeof(wire::IcmpHeader) + spec.quoted_headers.size();
-  const size_t longest = (v4 ? 576 : 1280) - (l4 - sizeof(wire::EthernetHeader)) - headers;
+  const size_t longest = (v4 ? 576 : 1280) - (l4 - wire::kEthernetSize) - headers;
   const ByteSpan rest = spec.quoted_rest.first(std::min(spec.quoted_rest.size(), longest));
   if (!rest.empty()) {
     packet.payload[0] = rest;

@@ -10,8 +10,8 @@ uint16_t be16_at(ByteSpan bytes, size_t at) {
 }  // namespace
 
 std::optional<uint16_t> EthernetView::vlan() const {
-  if (header_size_ == sizeof(EthernetHeader)) return std::nullopt;
-  return static_cast<uint16_t>(be16_at(frame_, sizeof(EthernetHeader)) & 0x0fff);
+  if (header_size_ == kEthernetSize) return std::nullopt;
+  return static_cast<uint16_t>(be16_at(frame_, kEthernetSize) & 0x0fff);
 }
 
 }  // namespace fairlead::wire

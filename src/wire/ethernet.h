@@ -24,6 +24,8 @@ struct EthernetHeader {
   Be16 type;
 };
 static_assert(sizeof(EthernetHeader) == 14 && alignof(EthernetHeader) == 1);
+/// Without tags.
+inline constexpr size_t kEthernetSize = sizeof(EthernetHeader);
 
 class EthernetView {
  public:

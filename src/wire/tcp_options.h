@@ -26,6 +26,7 @@ struct Timestamps {
 struct TcpOptions {
   static constexpr size_t kMaxSize = 40;
   static constexpr size_t kMaxSackBlocks = 4;
+  static constexpr uint8_t kTimestampsSize = 12;  // with padding
   static constexpr uint8_t kMaxWindowScale = 14;  // RFC 7323 §2.3
 
   std::optional<uint16_t> mss;

@@ -8,19 +8,6 @@
 namespace fairlead::control {
 namespace {
 
-// A member of a JSON object that has one already. Empty ones are left out.
-void append_member(std::string& out, std::string_view name, std::string_view value) {
-  if (value.empty()) return;
-  out += ",\"";
-  out += name;
-  out += "\":";
-  append_json(out, value);
-}
-
-void append_member(std::string& out, std::string_view name, uint64_t value) {
-  fmt::format_to(std::back_inserter(out), ",\"{}\":{}", name, value);
-}
-
 uint64_t in_microseconds(Duration duration) {
   return duration.count() < 0 ? 0 : static_cast<uint64_t>(duration / microseconds(1));
 }

@@ -61,6 +61,16 @@ void append_json(std::string& out, std::string_view value) {
   out += '"';
 }
 
+void append_member(std::string& out, std::string_view name, std::string_view value) {
+  if (value.empty()) return;
+  fmt::format_to(std::back_inserter(out), ",\"{}\":", name);
+  append_json(out, value);
+}
+
+void append_member(std::string& out, std::string_view name, uint64_t value) {
+  fmt::format_to(std::back_inserter(out), ",\"{}\":{}", name, value);
+}
+
 void append_common(std::string& out, std::string_view value) {
   value = append_plain(out, value.substr(0, kMaxLoggedValue));
   while (!value.empty()) {

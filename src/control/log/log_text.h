@@ -16,6 +16,10 @@ inline constexpr size_t kMaxLoggedValue = 1024;
 /// Appends `value` as a JSON string with its quotes (RFC 8259). Valid UTF-8 stays as it is; control
 /// characters, and bytes that are not part of valid UTF-8, become \u00HH.
 void append_json(std::string& out, std::string_view value);
+/// Appends `,"name":"value"`: a member of a JSON object that has one already. Empty text is left
+/// out.
+void append_member(std::string& out, std::string_view name, std::string_view value);
+void append_member(std::string& out, std::string_view name, uint64_t value);
 
 /// Appends `value` for the common log format, without quotes, as Apache does: `"` and `\` with a
 /// backslash, what is not printable ASCII as \xHH.

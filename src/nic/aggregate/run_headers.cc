@@ -10,15 +10,16 @@
 #include "wire/ipv4.h"
 #include "wire/ipv6.h"
 #include "wire/tcp.h"
+#include "wire/tcp_options.h"
 
 namespace fairlead::nic {
 namespace {
 
 using wire::tcp_flag::kAck, wire::tcp_flag::kPsh;
 
-constexpr size_t kEthernet = sizeof(wire::EthernetHeader), kTag = 4, kMaxTags = 2;
+constexpr size_t kTag = 4, kMaxTags = 2;
 constexpr size_t kIpv4 = sizeof(wire::Ipv4Header), kIpv6 = sizeof(wire::Ipv6Header);
-constexpr size_t kTcp = sizeof(wire::TcpHeader), kTimestamps = 12;
+constexpr size_t kTcp = sizeof(wire::TcpHeader);
 // Where the fields that may differ begin.
 constexpr size_t kIpv4Length = 2, kIpv4Checksum = 10, kIpv6Length = 4;
 constexpr size_t kTcpSeq = 4, kTcpFlags = 13, kTcpWindow = 14;
@@ -36,9 +37,9 @@ constexpr RunHeaders::Mask mask_of(size_t tags, bool ipv6, bool timestamps) {
   const auto set = [&](size_t offset, size_t size, uint8_t value) {
     std::fill_n(bytes.begin() + offset, size, value);
   };
-  const size_t l3 = kEthernet + tags * kTag;
+  const size_t l3 = wire::kEthernetSize + tags * kTag;
   const size_t l4 = l3 + (ipv6 ? kIpv6 : kIpv4);
-  set(0, l4 + kTcp + (timestamps ? kTimestamps : 0), 0xff);
+  set(0, l4 + kTcp + (timestamps ? wire::TcpOptions::kTimestampsSize : 0), 0xff);
   if (ipv6) {
     set(l3 + kIpv6Length, sizeof(Be16), 0);
   } else {
@@ -83,7 +84,7 @@ void RunHeaders::set(const Segment& first) {
   } else {
     std::memcpy(bytes_.data(), first.frame.data(), layout_.payload);
   }
-  mask_ = &kMasks[layout_.ipv6][(layout_.l3 - kEthernet) / kTag][layout_.timestamps];
+  mask_ = &kMasks[layout_.ipv6][(layout_.l3 - wire::kEthernetSize) / kTag][layout_.timestamps];
   const uint8_t* ip = bytes_.data() + layout_.l3;
   if (!layout_.ipv6) ip_sum_ = sum_of_fields(header_at<wire::Ipv4Header>(ip));
 }

@@ -13,7 +13,6 @@ namespace fairlead::nic {
 namespace {
 
 constexpr size_t kTagSize = 4;
-constexpr size_t kTimestampsSize = 12;
 // RFC 7323 appendix A: NOP, NOP, kind 8, length 10.
 constexpr std::array<uint8_t, 4> kTimestampsStart{1, 1, 8, 10};
 
@@ -65,7 +64,7 @@ IpContent read_ip(ByteSpan frame, Segment& out) {
   const auto ethernet = wire::EthernetView::checked(frame);
   if (!ethernet) return IpContent(SimpleReason::kNotIp);
   out.layout.l3 = static_cast<uint8_t>(ethernet->header_size());
-  const size_t tags = sizeof(wire::EthernetHeader);
+  const size_t tags = wire::kEthernetSize;
   if (out.layout.l3 > tags) out.key.outer_vlan = vlan_id(frame, tags);
   if (out.layout.l3 > tags + kTagSize) out.key.inner_vlan = vlan_id(frame, tags + kTagSize);
   switch (ethernet->type()) {
@@ -79,21 +78,23 @@ IpContent read_ip(ByteSpan frame, Segment& out) {
 }
 
 bool only_timestamps(ByteSpan options) {
-  return options.size() == kTimestampsSize &&
+  return options.size() == wire::TcpOptions::kTimestampsSize &&
          std::ranges::equal(options.first(kTimestampsStart.size()), kTimestampsStart);
 }
 
 /// Of the pseudo header, whose addresses lie in the frame, and the TCP header.
 uint64_t sum_of_headers(ByteSpan frame, const HeaderLayout& layout) {
-  constexpr size_t kTcp = sizeof(wire::TcpHeader);
+  constexpr size_t kTcpHeader = sizeof(wire::TcpHeader);
   const uint8_t* ip = frame.data() + layout.l3;
   const uint8_t* tcp = frame.data() + layout.l4;
   const uint64_t sum =
-      wire::ip_protocol::kTcp + (frame.size() - layout.l4) + checksum_add_fixed<kTcp>(0, tcp) +
+      wire::ip_protocol::kTcp + (frame.size() - layout.l4) +
+      checksum_add_fixed<kTcpHeader>(0, tcp) +
       (layout.ipv6 ? checksum_add_fixed<2 * 16>(0, ip + 8) : checksum_add_fixed<2 * 4>(0, ip + 12));
-  const size_t options = layout.payload - layout.l4 - kTcp;
-  if (options != kTimestampsSize) return checksum_add(sum, {tcp + kTcp, options});
-  return checksum_add_fixed<kTimestampsSize>(sum, tcp + kTcp);
+  const size_t options = layout.payload - layout.l4 - kTcpHeader;
+  if (options != wire::TcpOptions::kTimestampsSize)
+    return checksum_add(sum, {tcp + kTcpHeader, options});
+  return checksum_add_fixed<wire::TcpOptions::kTimestampsSize>(sum, tcp + kTcpHeader);
 }
 
 std::optional<FlushReason> obstacle_of(const wire::TcpView& tcp, bool only_known_options) {
@@ -171,7 +172,7 @@ bool detail::read_whole_checksum(ByteSpan frame, const HeaderLayout& layout,
 std::optional<FlushReason> header_mismatch(const Segment& segment, const HeaderLayout& layout,
                                            ByteSpan headers) {
   const ByteSpan frame = segment.frame;
-  constexpr size_t kUntagged = sizeof(wire::EthernetHeader);
+  constexpr size_t kUntagged = wire::kEthernetSize;
   const bool same_link = segment.layout.l3 == layout.l3 &&
                          std::memcmp(frame.data(), headers.data(), kUntagged) == 0 &&
                          std::ranges::equal(frame.subspan(kUntagged, layout.l3 - kUntagged),

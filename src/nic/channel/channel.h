@@ -118,7 +118,7 @@ Result<NewConnection> decode_new_connection(ByteSpan frame, const ConfirmingSegm
 
 /// The frame's type is one of channel_type's.
 inline bool is_channel_message(ByteSpan frame) {
-  if (frame.size() < sizeof(wire::EthernetHeader)) return false;
+  if (frame.size() < wire::kEthernetSize) return false;
   const uint16_t type = reinterpret_cast<const wire::EthernetHeader*>(frame.data())->type.value();
   return type >= channel_type::kNewConnection && type <= channel_type::kLoad;
 }

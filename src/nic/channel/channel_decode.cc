@@ -17,7 +17,6 @@ namespace {
 
 namespace layout = channel_layout;
 
-constexpr size_t kEthernet = sizeof(wire::EthernetHeader);
 constexpr size_t kShortestFrame = 60;  // Ethernet's, without its checksum
 constexpr uint8_t kMaxShift = wire::TcpOptions::kMaxWindowScale;
 
@@ -29,12 +28,12 @@ std::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) {
 /// Ends where the body does, but for padding.
 template <typename Body>
 Result<Body> read(ByteSpan frame, std::string_view what) {
-  const size_t size = kEthernet + sizeof(Body);
+  const size_t size = wire::kEthernetSize + sizeof(Body);
   if (frame.size() < size || frame.size() > std::max(size, kShortestFrame)) {
     return bad("{}: a frame of {} bytes, not {}", what, frame.size(), size);
   }
   Body body;
-  std::memcpy(&body, frame.data() + kEthernet, sizeof body);
+  std::memcpy(&body, frame.data() + wire::kEthernetSize, sizeof body);
   return body;
 }
 
@@ -155,7 +154,7 @@ Result<ChannelMessage> decode_closed_splice(ByteSpan frame) {
 }
 
 Result<ChannelMessage> decode_closed(ByteSpan frame) {
-  const uint8_t what = frame.size() > kEthernet ? frame[kEthernet] : 0;
+  const uint8_t what = frame.size() > wire::kEthernetSize ? frame[wire::kEthernetSize] : 0;
   if (what == static_cast<uint8_t>(layout::Closed::kTeardown)) return decode_closed_teardown(frame);
   if (what == static_cast<uint8_t>(layout::Closed::kSplice)) return decode_closed_splice(frame);
   return bad("closed: nothing has number {}", what);
@@ -208,7 +207,7 @@ Result<PacketMessage<Trailer>> read_packet(ByteSpan frame, const std::optional<V
 
 template <typename Trailer>
 Result<PacketMessage<Trailer>> read_packet(ByteSpan frame, std::string_view what) {
-  const ByteSpan packet = frame.subspan(kEthernet);
+  const ByteSpan packet = frame.subspan(wire::kEthernetSize);
   if (!packet.empty() && packet[0] >> 4 == 4) {
     const auto ip = wire::Ipv4View::checked(packet);
     return read_packet<wire::Ipv4View, Trailer>(frame, ip, ip ? ip->header().protocol : 0, what);
@@ -230,9 +229,9 @@ std::optional<size_t> ip_size(ByteSpan packet) {
 
 /// Ready to be parsed: of type IPv4 or IPv6 again.
 port::RxPacket packet_of(MutableByteSpan frame, const layout::NewConnection& trailer) {
-  const bool v4 = frame[kEthernet] >> 4 == 4;
+  const bool v4 = frame[wire::kEthernetSize] >> 4 == 4;
   const Be16 type(v4 ? wire::ether_type::kIpv4 : wire::ether_type::kIpv6);
-  std::memcpy(frame.data() + kEthernet - sizeof type, &type, sizeof type);
+  std::memcpy(frame.data() + wire::kEthernetSize - sizeof type, &type, sizeof type);
   return {.frame = frame.first(frame.size() - sizeof trailer),
           .gso_size = trailer.gso_size.value(),
           .checksum = static_cast<port::ChecksumState>(trailer.checksum),
@@ -332,22 +331,22 @@ Result<ChannelMessage> decode_teardown(ByteSpan frame) {
 }
 
 std::optional<uint16_t> type_of(ByteSpan frame) {
-  if (frame.size() < kEthernet) return std::nullopt;
+  if (frame.size() < wire::kEthernetSize) return std::nullopt;
   return reinterpret_cast<const wire::EthernetHeader*>(frame.data())->type.value();
 }
 
 }  // namespace
 
 std::optional<uint64_t> glance_at_proof(ByteSpan frame) {
-  constexpr size_t kLeast = kEthernet + sizeof(layout::NewConnection);
+  constexpr size_t kLeast = wire::kEthernetSize + sizeof(layout::NewConnection);
   if (frame.size() < kLeast || type_of(frame) != channel_type::kNewConnection) return std::nullopt;
   return trailer_of(frame).proof.value();
 }
 
 std::optional<port::RxPacket> new_connection_packet(MutableByteSpan frame) {
   if (type_of(frame) != channel_type::kNewConnection) return std::nullopt;
-  const std::optional<size_t> size = ip_size(frame.subspan(kEthernet));
-  if (!size || frame.size() != kEthernet + *size + sizeof(layout::NewConnection)) {
+  const std::optional<size_t> size = ip_size(frame.subspan(wire::kEthernetSize));
+  if (!size || frame.size() != wire::kEthernetSize + *size + sizeof(layout::NewConnection)) {
     return std::nullopt;
   }
   return packet_of(frame, trailer_of(frame));

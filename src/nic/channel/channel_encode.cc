@@ -15,9 +15,6 @@ namespace {
 
 namespace layout = channel_layout;
 
-constexpr size_t kEthernet = sizeof(wire::EthernetHeader);
-constexpr size_t kTimestampsSize = 12;  // of the option, padded
-
 layout::Tuple tuple_layout(const FourTuple& tuple) {
   return {.local = tuple.local.address.bytes(),
           .remote = tuple.remote.address.bytes(),
@@ -36,27 +33,27 @@ layout::Flow flow_layout(const SpliceFlow& flow) {
 template <typename Body>
 Result<size_t> write(uint16_t type, const ChannelLink& link, const Body& body,
                      MutableByteSpan out) {
-  static_assert(kEthernet + sizeof(Body) <= kMaxChannelMessage);
-  if (out.size() < kEthernet + sizeof(Body)) return fail(Errc::kNoBufferSpace);
+  static_assert(wire::kEthernetSize + sizeof(Body) <= kMaxChannelMessage);
+  if (out.size() < wire::kEthernetSize + sizeof(Body)) return fail(Errc::kNoBufferSpace);
   const wire::EthernetHeader header{link.destination, link.source, Be16(type)};
-  std::memcpy(out.data(), &header, kEthernet);
-  std::memcpy(out.data() + kEthernet, &body, sizeof(Body));
-  return kEthernet + sizeof(Body);
+  std::memcpy(out.data(), &header, wire::kEthernetSize);
+  std::memcpy(out.data() + wire::kEthernetSize, &body, sizeof(Body));
+  return wire::kEthernetSize + sizeof(Body);
 }
 
 void set_type(MutableByteSpan frame, uint16_t type) {
   const Be16 value(type);
-  std::memcpy(frame.data() + kEthernet - sizeof value, &value, sizeof value);
+  std::memcpy(frame.data() + wire::kEthernetSize - sizeof value, &value, sizeof value);
 }
 
 /// Ethernet header and IP packet, without padding.
 size_t frame_size(ByteSpan frame) {
-  const ByteSpan packet = frame.subspan(kEthernet);
+  const ByteSpan packet = frame.subspan(wire::kEthernetSize);
   if (const auto ip = wire::Ipv4View::checked(packet)) {
-    return kEthernet + ip->header_size() + ip->payload().size();
+    return wire::kEthernetSize + ip->header_size() + ip->payload().size();
   }
   const auto& ip = *reinterpret_cast<const wire::Ipv6Header*>(packet.data());
-  return kEthernet + sizeof ip + ip.payload_length.value();
+  return wire::kEthernetSize + sizeof ip + ip.payload_length.value();
 }
 
 uint32_t microseconds_of(Duration duration) {
@@ -152,9 +149,9 @@ Result<size_t> encode(const Handover& handover, MutableByteSpan out) {
   size_t bytes = 0;
   for (const ByteSpan part : handover.data) bytes += part.size();
   const size_t ip_size = port::headers_to(handover.tuple.remote.address) +
-                         (handover.timestamps ? kTimestampsSize : 0) + bytes;
+                         (handover.timestamps ? wire::TcpOptions::kTimestampsSize : 0) + bytes;
   if (ip_size > std::numeric_limits<uint16_t>::max()) return fail(Errc::kMessageTooLong);
-  const size_t size = kEthernet + ip_size + sizeof(layout::Teardown);
+  const size_t size = wire::kEthernetSize + ip_size + sizeof(layout::Teardown);
   if (out.size() < std::max(size, port::kMaxTcpHeaders)) return fail(Errc::kNoBufferSpace);
   port::TcpPacketSpec spec;
   spec.tuple = handover.tuple;

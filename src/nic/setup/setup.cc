@@ -12,8 +12,6 @@
 namespace fairlead::nic {
 namespace {
 
-constexpr size_t kEthernet = sizeof(wire::EthernetHeader);
-
 SipKey random_key() {
   SipKey key;
   fill_secure_random({reinterpret_cast<uint8_t*>(&key), sizeof key});
@@ -39,13 +37,13 @@ fl_setup_time time_of(Time now) {
 /// The frame that the packet came in, the other way.
 void write_answer(const fl_segment& packet, const port::RxPacket& from, port::TxPacket& out) {
   uint8_t* const start = out.header.data();
-  const size_t l4 = kEthernet + packet.ip_size;
-  static_assert(kEthernet + FL_IPV6_HEADER + FL_TCP_HEADER + FL_MAX_OPTIONS <=
+  const size_t l4 = wire::kEthernetSize + packet.ip_size;
+  static_assert(wire::kEthernetSize + FL_IPV6_HEADER + FL_TCP_HEADER + FL_MAX_OPTIONS <=
                 port::TxPacket::kMaxHeader);
   std::memcpy(start, from.frame.data() + 6, 6);
   std::memcpy(start + 6, from.frame.data(), 6);
   std::memcpy(start + 12, from.frame.data() + 12, 2);
-  std::memcpy(start + kEthernet, packet.ip, packet.ip_size);
+  std::memcpy(start + wire::kEthernetSize, packet.ip, packet.ip_size);
   std::memcpy(start + l4, packet.tcp, packet.tcp_size);
   out.header_size = static_cast<uint16_t>(l4 + packet.tcp_size);
   out.l4_offset = static_cast<uint16_t>(l4);
@@ -149,8 +147,8 @@ bool SetupOffload::is_old(uint32_t ts_echo, const fl_setup_tuple& tuple, Time no
 
 SetupOutcome SetupOffload::judge(const port::RxPacket& packet, Time now,
                                  port::TxPacket& answer) const {
-  if (packet.frame.size() < kEthernet) return {};
-  ByteSpan ip = packet.frame.subspan(kEthernet);
+  if (packet.frame.size() < wire::kEthernetSize) return {};
+  ByteSpan ip = packet.frame.subspan(wire::kEthernetSize);
   fl_segment headers;
   if (fl_segment_read(&ip, fl_be16(packet.frame.data() + 12), static_cast<uint32_t>(ip.size()),
                       &headers) != 0) {

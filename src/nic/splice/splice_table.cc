@@ -45,12 +45,11 @@ std::string_view splice_seat_name(SpliceSeat seat) {
 
 namespace {
 
-constexpr size_t kEthernet = 14;
 constexpr size_t kMaxHeaders = FL_IPV6_HEADER + FL_TCP_HEADER + FL_MAX_OPTIONS;
 
 /// The IP packet in a frame.
 ByteSpan ip_of(ByteSpan frame) {
-  return frame.size() > kEthernet ? frame.subspan(kEthernet) : ByteSpan();
+  return frame.size() > wire::kEthernetSize ? frame.subspan(wire::kEthernetSize) : ByteSpan();
 }
 
 constexpr Duration kGivesWayAfter = seconds(1);
@@ -259,7 +258,7 @@ SpliceTable::Made SpliceTable::translate(Direction& direction, const port::RxPac
   const ByteSpan ip = ip_of(packet.frame);
   const size_t copied = std::min(ip.size(), kMaxHeaders);
   if (!find_way(direction)) return ++counters_.drop_no_path, Made::kNothing;
-  const MutableByteSpan headers = MutableByteSpan(out.header).subspan(kEthernet, copied);
+  const MutableByteSpan headers = MutableByteSpan(out.header).subspan(wire::kEthernetSize, copied);
   std::ranges::copy(ip.first(copied), headers.begin());
   const bool partial = packet.checksum == port::ChecksumState::kPartial || packet.gso_size > 0;
   const SpliceOutcome outcome = nic::translate(direction.rule, headers,
@@ -278,8 +277,8 @@ SpliceTable::Made SpliceTable::translate(Direction& direction, const port::RxPac
   std::ranges::copy(direction.path.next_hop.bytes, out.header.begin());
   std::ranges::copy(direction.path.local_mac.bytes, out.header.begin() + 6);
   std::ranges::copy(packet.frame.subspan(12, 2), out.header.begin() + 12);
-  out.header_size = static_cast<uint16_t>(kEthernet + header_size);
-  out.l4_offset = static_cast<uint16_t>(kEthernet + ip_header);
+  out.header_size = static_cast<uint16_t>(wire::kEthernetSize + header_size);
+  out.l4_offset = static_cast<uint16_t>(wire::kEthernetSize + ip_header);
   out.checksum_partial = partial;
   out.ipv6 = ip_header == FL_IPV6_HEADER;
   out.port_index = direction.path.port_index;

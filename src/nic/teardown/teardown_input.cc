@@ -16,8 +16,6 @@ uint32_t TeardownSegment::length() const {
 
 namespace {
 
-constexpr uint32_t kTimestampsSize = 12;  // with padding
-
 bool newer(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) > 0; }
 
 }  // namespace
@@ -254,7 +252,8 @@ bool Teardown::shrink(Flow& flow, SeqNum seq, uint32_t mtu) {
   if (seq.before(state.una()) || !seq.before(flow.next)) return false;
   const IpAddress& remote = flow.tuple.remote.address;
   const uint32_t least = remote.is_v4() ? wire::kMinPathMtuV4 : wire::kMinPathMtuV6;
-  const uint32_t options = state.has(FlowState::kTimestamps) ? kTimestampsSize : 0;
+  const uint32_t options =
+      state.has(FlowState::kTimestamps) ? wire::TcpOptions::kTimestampsSize : 0;
   const uint32_t mss = std::max(mtu, least) - port::headers_to(remote) - options;
   if (mss >= flow.mss) return true;
   flow.mss = static_cast<uint16_t>(mss);
