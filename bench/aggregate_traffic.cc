@@ -13,9 +13,9 @@ namespace {
 
 using wire::EthernetHeader, wire::Ipv4Header, wire::TcpHeader;
 
-constexpr size_t kL3 = sizeof(EthernetHeader);
-constexpr size_t kL4 = kL3 + sizeof(Ipv4Header);
-constexpr size_t kOptions = kL4 + sizeof(TcpHeader);
+constexpr size_t kIpAt = wire::kEthernetSize;
+constexpr size_t kTcpAt = kIpAt + sizeof(Ipv4Header);
+constexpr size_t kOptions = kTcpAt + sizeof(TcpHeader);
 constexpr size_t kPayload = kOptions + 12;
 constexpr uint32_t kSegment = Traffic::kFrame - kPayload;
 constexpr size_t kActive = 16;
@@ -35,17 +35,17 @@ Traffic::Traffic(const TrafficOptions& options)
   constexpr uint8_t kTimestamps[] = {1, 1, 8, 10};
   std::ranges::copy(kLink, template_.begin());
   Ipv4Header ip;
-  ip.total_length = kFrame - kL3;
+  ip.total_length = kFrame - kIpAt;
   ip.fragment = Ipv4Header::kDontFragment;
   ip.destination = 0x0a000001;
-  at<Ipv4Header>(template_.data(), kL3) = ip;
+  at<Ipv4Header>(template_.data(), kIpAt) = ip;
   TcpHeader tcp;
   tcp.destination_port = 80;
   tcp.ack = 1;
   tcp.data_offset = 0x80;
   tcp.flags = wire::tcp_flag::kAck;
   tcp.window = 500;
-  at<TcpHeader>(template_.data(), kL4) = tcp;
+  at<TcpHeader>(template_.data(), kTcpAt) = tcp;
   std::ranges::copy(kTimestamps, template_.begin() + kOptions);
   for (size_t i = kPayload; i < kFrame; ++i) template_[i] = static_cast<uint8_t>(rng_.next());
   trains_.resize(std::min<size_t>(kActive, options.flows));
@@ -81,20 +81,20 @@ void Traffic::next(uint8_t* frame) {
 void Traffic::write(uint8_t* frame, uint32_t flow, bool push) {
   Flow& state = flows_[flow];
   std::memcpy(frame, template_.data(), kFrame);
-  auto& ip = at<Ipv4Header>(frame, kL3);
+  auto& ip = at<Ipv4Header>(frame, kIpAt);
   ip.id = state.ip_id++;
   ip.source = 0x0b000000 + flow / 16;
   ip.checksum = 0;
-  ip.checksum = checksum_finish(checksum_add(0, {frame + kL3, sizeof ip}));
-  auto& tcp = at<TcpHeader>(frame, kL4);
+  ip.checksum = checksum_finish(checksum_add(0, {frame + kIpAt, sizeof ip}));
+  auto& tcp = at<TcpHeader>(frame, kTcpAt);
   tcp.source_port = static_cast<uint16_t>(1024 + flow % 16);
   tcp.seq = state.seq;
   if (push) tcp.flags |= wire::tcp_flag::kPsh;
   at<Be32>(frame, kOptions + 4) = static_cast<uint32_t>(now_.time_since_epoch() / milliseconds(1));
-  const uint64_t pseudo = checksum_add(wire::ip_protocol::kTcp, {frame + kL3 + 12, 8});
+  const uint64_t pseudo = checksum_add(wire::ip_protocol::kTcp, {frame + kIpAt + 12, 8});
   tcp.checksum = 0;
   tcp.checksum =
-      checksum_finish(checksum_add(pseudo + (kFrame - kL4), {frame + kL4, kFrame - kL4}));
+      checksum_finish(checksum_add(pseudo + (kFrame - kTcpAt), {frame + kTcpAt, kFrame - kTcpAt}));
   state.seq += kSegment;
 }
 

@@ -110,6 +110,7 @@ function(fairlead_test name)
   fairlead_executable(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS}
                       LINK GTest::gtest GTest::gmock GTest::gtest_main fmt::fmt ${ARG_LINK})
   target_precompile_headers(${name} REUSE_FROM test_headers)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)

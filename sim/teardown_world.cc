@@ -308,9 +308,9 @@ LinkOptions adverse_link(Rng& rng) {
   return link;
 }
 
-class World {
+class TeardownWorld {
  public:
-  explicit World(uint64_t seed)
+  explicit TeardownWorld(uint64_t seed)
       : simulator_(seed),
         rng_(simulator_.fork_rng()),
         ipv6_(rng_.chance(0.4)),
@@ -455,6 +455,6 @@ class World {
 
 }  // namespace
 
-TeardownWorldResult run_teardown_world(uint64_t seed) { return World(seed).run(); }
+TeardownWorldResult run_teardown_world(uint64_t seed) { return TeardownWorld(seed).run(); }
 
 }  // namespace fairlead::sim

@@ -13,7 +13,7 @@ namespace {
 
 /// The kernel packs dump answers into datagrams of at most 32 KiB.
 constexpr size_t kBufferSize = 32 * 1024;
-using Buffer = std::array<char, kBufferSize>;
+using MessageBuffer = std::array<char, kBufferSize>;
 
 /// A dump during which the tables changed is asked for again, this often.
 constexpr int kMaxDumpAttempts = 8;
@@ -30,7 +30,7 @@ int call_handler(const nlmsghdr* message, void* handler) {
   return MNL_CB_OK;
 }
 
-int run_callbacks(Buffer& buffer, size_t size, uint32_t sequence, unsigned port,
+int run_callbacks(MessageBuffer& buffer, size_t size, uint32_t sequence, unsigned port,
                   const NetlinkSocket::Handler& handle) {
   return mnl_cb_run(buffer.data(), size, sequence, port, call_handler,
                     const_cast<NetlinkSocket::Handler*>(&handle));
@@ -52,7 +52,7 @@ Result<NetlinkSocket> NetlinkSocket::open(uint32_t groups) {
 
 Result<void> NetlinkSocket::ask(nlmsghdr& request, const Handler& handle) {
   const bool is_dump = (request.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-  Buffer buffer;
+  MessageBuffer buffer;
   for (int attempt = 0; attempt < kMaxDumpAttempts; ++attempt) {
     request.nlmsg_seq = ++sequence_;
     if (mnl_socket_sendto(socket_.get(), &request, request.nlmsg_len) < 0) {
@@ -72,7 +72,7 @@ Result<void> NetlinkSocket::ask(nlmsghdr& request, const Handler& handle) {
 }
 
 Result<void> NetlinkSocket::receive(const Handler& handle, unsigned max_reads) {
-  Buffer buffer;
+  MessageBuffer buffer;
   for (unsigned i = 0; i < max_reads; ++i) {
     const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return {};
@@ -85,7 +85,7 @@ Result<void> NetlinkSocket::receive(const Handler& handle, unsigned max_reads) {
 }
 
 void NetlinkSocket::discard() {
-  Buffer buffer;
+  MessageBuffer buffer;
   while (::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
          errno == EINTR) {
   }

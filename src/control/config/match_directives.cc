@@ -14,7 +14,7 @@ namespace {
 using Condition = MatchConfig::Condition;
 using Kind = Condition::Kind;
 
-constexpr size_t kPool = 6;  // the index of "pool"
+constexpr size_t kPoolWord = 6;  // the index of "pool"
 
 // What `value` should have been; empty when it is right.
 std::string_view expected_instead(Kind kind, std::string_view value) {
@@ -60,7 +60,7 @@ void read_match(DirectiveInput& in, VirtualServerConfig& out) {
   size_t word = 0;
   while (true) {
     in.arguments.choice("CONDITION", kConditionNames, word);
-    if (!in.arguments.ok() || word == kPool) break;
+    if (!in.arguments.ok() || word == kPoolWord) break;
     read_condition(in.arguments, static_cast<Kind>(word), match);
   }
   if (in.arguments.ok() && match.conditions.empty()) {

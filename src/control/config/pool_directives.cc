@@ -12,7 +12,7 @@ namespace fairlead::control {
 namespace {
 
 PoolConfig& itself(PoolConfig& pool) { return pool; }
-constexpr auto kPool = pool_rows<PoolConfig, itself>();
+constexpr auto kPoolDirectives = pool_rows<PoolConfig, itself>();
 
 constexpr Directive<RealServerConfig> kRealServer[] = {
     {.keyword = "backup",
@@ -40,7 +40,7 @@ constexpr Directive<RealServerConfig> kRealServer[] = {
 
 }  // namespace
 
-std::span<const Directive<PoolConfig>> pool_directives() { return kPool; }
+std::span<const Directive<PoolConfig>> pool_directives() { return kPoolDirectives; }
 
 void read_real_server(DirectiveInput& in, PoolConfig& out) {
   RealServerConfig server;

@@ -158,14 +158,14 @@ constexpr std::array kTimeouts = {
 };
 
 PoolConfig& own_pool(Server& server) { return server.pool; }
-constexpr auto kPool = pool_rows<Server, own_pool>();
+constexpr auto kPoolRows = pool_rows<Server, own_pool>();
 
 // All of them in order of the alphabet, as messages list them.
 constexpr auto kVirtualServer = [] {
-  std::array<Directive<Server>, kOwn.size() + kTimeouts.size() + kPool.size()> rows;
+  std::array<Directive<Server>, kOwn.size() + kTimeouts.size() + kPoolRows.size()> rows;
   auto end = std::ranges::copy(kOwn, rows.begin()).out;
   end = std::ranges::copy(kTimeouts, end).out;
-  std::ranges::copy(kPool, end);
+  std::ranges::copy(kPoolRows, end);
   std::ranges::sort(rows, {}, &Directive<Server>::keyword);
   return rows;
 }();

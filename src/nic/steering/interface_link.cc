@@ -46,7 +46,7 @@ UniqueFd adopt_link(int program_fd, const std::string& pin) {
   return {};
 }
 
-std::unexpected<Error> failed() { return fail(errc_from_errno(errno), std::strerror(errno)); }
+std::unexpected<Error> link_failed() { return fail(errc_from_errno(errno), std::strerror(errno)); }
 
 }  // namespace
 
@@ -72,9 +72,9 @@ Result<InterfaceLink> InterfaceLink::attach(int program_fd, const Options& optio
   }
   if (!link.fd_) {
     link.fd_ = create_link(program_fd, options);
-    if (!link.fd_) return failed();
+    if (!link.fd_) return link_failed();
     if (!options.pin.empty() && bpf_obj_pin(link.fd_.get(), options.pin.c_str()) != 0) {
-      return failed();
+      return link_failed();
     }
   }
   link.pin_ = options.pin;

@@ -18,7 +18,7 @@ namespace {
 /// that.
 constexpr size_t kRoom = 2;
 
-std::unexpected<Error> failed() {
+std::unexpected<Error> table_failed() {
   const std::string why = fmt::format("the table of flows in teardown: {}", std::strerror(errno));
   switch (errno) {
     case EPERM:
@@ -43,10 +43,10 @@ Result<std::unique_ptr<TeardownMap>> TeardownMap::create(const Options& options)
   create.map_flags = BPF_F_MMAPABLE;
   UniqueFd fd(bpf_map_create(BPF_MAP_TYPE_ARRAY, "fl_teardown", sizeof(uint32_t),
                              sizeof(fl_teardown_bucket), static_cast<uint32_t>(buckets), &create));
-  if (!fd) return failed();
+  if (!fd) return table_failed();
   const size_t bytes = buckets * sizeof(fl_teardown_bucket);
   void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (at == MAP_FAILED) return failed();
+  if (at == MAP_FAILED) return table_failed();
   Memory memory(static_cast<fl_teardown_bucket*>(at), Unmap{bytes});
   return std::unique_ptr<TeardownMap>(
       new TeardownMap(options, std::move(fd), std::move(memory), buckets));

@@ -12,7 +12,7 @@ static_assert(sizeof(fl_teardown_entry) == 64);
 static_assert(FL_TEARDOWN_TIME_WAIT - FL_TEARDOWN_FIN_WAIT_1 ==
               static_cast<int>(TeardownState::kTimeWait));
 
-fl_teardown_tuple key_of(const FourTuple& tuple) {
+fl_teardown_tuple table_key(const FourTuple& tuple) {
   fl_teardown_tuple key;
   static_assert(sizeof(fl_address) == 16);
   std::memcpy(&key.local.address, tuple.local.address.bytes().data(), sizeof(fl_address));
@@ -43,7 +43,7 @@ TeardownNews news_of(uint64_t word) {
 }  // namespace
 
 fl_teardown_entry* TeardownTable::reserve(const TeardownGift& gift) {
-  const fl_teardown_tuple key = key_of(gift.tuple);
+  const fl_teardown_tuple key = table_key(gift.tuple);
   const uint32_t bucket = fl_teardown_bucket_of(&key, options_.hash_seed,
                                                 static_cast<uint32_t>(options_.buckets.size()));
   if (bucket / (options_.buckets.size() / options_.shards) != options_.shard) return nullptr;
