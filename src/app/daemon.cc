@@ -11,13 +11,9 @@
 
 #include "app/ask_shards.h"
 #include "app/control_commands.h"
-#include "app/kernel_ports.h"
 
 namespace fairlead::app {
 namespace {
-
-// SteeredInterfaces::process() wants to be called at least once a second.
-constexpr Duration kAddressInterval = milliseconds(500);
 
 /// Of connections: nobody is served by them any more, and their last bytes or the peer's FIN are
 /// still to come. Idle ones to servers stay as they are.
@@ -35,12 +31,12 @@ size_t closing_count(const host::Stack& stack) {
 
 Result<std::unique_ptr<Daemon>> Daemon::open(control::Config config, std::string file, Log& log) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(file), log));
-  for (const auto step : {&Daemon::open_logs, &Daemon::open_interfaces, &Daemon::open_aggregators,
-                          &Daemon::open_shards, &Daemon::open_metrics, &Daemon::open_control,
+  for (const auto step : {&Daemon::open_logs, &Daemon::open_data_path, &Daemon::open_aggregators,
+                          &Daemon::open_services, &Daemon::open_metrics, &Daemon::open_control,
                           &Daemon::claim_listeners}) {
     if (Result<void> done = ((*daemon).*step)(); !done) return std::unexpected(done.error());
   }
-  daemon->splicing_->report();
+  daemon->path_->report();
   return daemon;
 }
 
@@ -49,18 +45,10 @@ Result<void> Daemon::open_logs() {
   return logs_->open(config_);
 }
 
-Result<void> Daemon::open_interfaces() {
-  splicing_ = std::make_unique<KernelSplicing>(config_, log_);
-  auto interfaces = SteeredInterfaces::attach(config_, *splicing_, monotonic_now());
-  if (!interfaces) return std::unexpected(interfaces.error());
-  interfaces_ = std::move(*interfaces);
-  if (opens_connections(config_)) {
-    const std::string warning = kernel_ports_warning(local_ports_of(config_));
-    if (!warning.empty()) log_.warning("{}", warning);
-  }
-  for (const std::string& name : interfaces_->replaced_leftovers()) {
-    log_.warning("interface {}: replaced what a crashed Fairlead had left behind", name);
-  }
+Result<void> Daemon::open_data_path() {
+  auto path = DataPath::open(config_, log_);
+  if (!path) return std::unexpected(path.error());
+  path_ = std::move(*path);
   return {};
 }
 
@@ -74,35 +62,18 @@ Result<void> Daemon::open_aggregators() {
   return {};
 }
 
-Result<void> Daemon::open_shards() {
-  if (auto told = interfaces_->set_setup_secrets(setup_secrets_.secrets()); !told) return told;
-  auto ports = interfaces_->open_ports();
-  if (!ports) return std::unexpected(ports.error());
-  setup_seats_ = std::make_unique<SetupSeats>(
-      config_.shards,
-      [this](const nic::ListenMessage& message) { interfaces_->set_setup(message); });
-  auto shards = ShardGroup::open({.config = config_,
-                                  .interfaces = interfaces_->interfaces(),
-                                  .steering = splicing_->spreading(),
-                                  .seat = splicing_->seat(),
-                                  .setup_seats = setup_seats_.get(),
-                                  .teardowns = interfaces_->teardowns(),
-                                  .setup_secrets = setup_secrets_.secrets(),
-                                  .log = log_},
-                                 std::move(*ports));
-  if (!shards) return std::unexpected(shards.error());
-  shards_ = std::move(*shards);
-  splicing_->adopt(*shards_);
+Result<void> Daemon::open_services() {
+  ShardGroup& shards = path_->shards();
   for (const control::EchoServerConfig& server : config_.echo_servers) {
-    if (auto served = shards_->serve(server, config_.listen); !served) return served;
+    if (auto served = shards.serve(server, config_.listen); !served) return served;
   }
-  if (auto served = shards_->serve(switch_options_by_shard(config_, *logs_)); !served) {
+  if (auto served = shards.serve(switch_options_by_shard(config_, *logs_)); !served) {
     return fail(served.error().code, "virtual_server " + served.error().to_string());
   }
   reloader_ = std::make_unique<Reloader>(Reloader::Parts{.file = file_,
                                                          .config = config_,
-                                                         .interfaces = *interfaces_,
-                                                         .shards = *shards_,
+                                                         .interfaces = path_->interfaces(),
+                                                         .shards = shards,
                                                          .logs = *logs_,
                                                          .log = log_});
   return {};
@@ -110,8 +81,8 @@ Result<void> Daemon::open_shards() {
 
 Result<void> Daemon::open_metrics() {
   if (!config_.metrics) return {};
-  const StatisticsView view{.shards = *shards_,
-                            .interfaces = *interfaces_,
+  const StatisticsView view{.shards = path_->shards(),
+                            .interfaces = path_->interfaces(),
                             .aggregators = *aggregators_,
                             .logs = *logs_,
                             .started = started_};
@@ -127,8 +98,8 @@ Result<void> Daemon::open_control() {
   auto control = control::ControlServer::open(
       config_.control_socket,
       daemon_commands(
-          {.statistics = {.shards = *shards_,
-                          .interfaces = *interfaces_,
+          {.statistics = {.shards = path_->shards(),
+                          .interfaces = path_->interfaces(),
                           .aggregators = *aggregators_,
                           .logs = *logs_,
                           .started = started_},
@@ -143,7 +114,7 @@ Result<void> Daemon::open_control() {
 
 Result<void> Daemon::claim_listeners() {
   for (const control::EchoServerConfig& server : config_.echo_servers) {
-    if (auto claimed = interfaces_->add_listener(server.endpoint); !claimed) {
+    if (auto claimed = path_->interfaces().add_listener(server.endpoint); !claimed) {
       return fail(claimed.error().code,
                   fmt::format("echo_server {}: {}", server.endpoint.to_string(),
                               claimed.error().to_string()));
@@ -162,23 +133,21 @@ Result<void> Daemon::claim_listeners() {
 }
 
 void Daemon::run(const Signals& signals) {
-  shards_->start();
+  path_->shards().start();
   aggregators_->start();
   log_.info("ready");
   while (!stop_is_due(monotonic_now())) {
     pollfd fds[] = {{.fd = signals.poll_fd(), .events = POLLIN, .revents = 0},
-                    {.fd = interfaces_->poll_fd(), .events = POLLIN, .revents = 0},
+                    {.fd = path_->poll_fd(), .events = POLLIN, .revents = 0},
                     {.fd = control_ ? control_->poll_fd() : -1, .events = POLLIN, .revents = 0}};
     ::poll(fds, std::size(fds), poll_timeout(monotonic_now()));
     const Time now = monotonic_now();
     while (const auto number = signals.take()) on_signal(*number);
-    follow_addresses(now);
-    rotate_secrets(now);
+    path_->process(now);
     reloader_->release_unused(now);
     if (control_) control_->on_ready(now);
   }
-  shards_->stop(keep_rules_ ? nic::SunkSplices::kLeave : nic::SunkSplices::kReset);
-  if (!keep_rules_) splicing_->remove_at_end();
+  path_->stop(keep_rules_ ? nic::SunkSplices::kLeave : nic::SunkSplices::kReset);
 }
 
 void Daemon::on_signal(int number) {
@@ -221,8 +190,8 @@ bool Daemon::stop_is_due(Time now) {
 
 // A shard that does not answer in time has something to do.
 bool Daemon::has_connections() const {
-  const auto counts =
-      ask_shards(shards_->members(), [echoes = !config_.echo_servers.empty()](ShardMember& member) {
+  const auto counts = ask_shards(
+      path_->shards().members(), [echoes = !config_.echo_servers.empty()](ShardMember& member) {
         host::Stack& stack = member.shard->stack();
         stack.catch_up_teardowns(monotonic_now());
         return member.layer7->session_count() + stack.splicing_count() + stack.splices().active() +
@@ -232,27 +201,8 @@ bool Daemon::has_connections() const {
   return !counts || std::ranges::any_of(*counts, [](size_t count) { return count > 0; });
 }
 
-// Says so once when this falls behind, and once when it has caught up.
-void Daemon::follow_addresses(Time now) {
-  const Result<void> done = interfaces_->process(now);
-  if (addresses_current_ && !done) {
-    log_.warning("this machine's addresses may be out of date: {}", done.error().to_string());
-  } else if (!addresses_current_ && done) {
-    log_.info("this machine's addresses are up to date again");
-  }
-  addresses_current_ = done.has_value();
-}
-
-// Several times in the 64 s that there are for it.
-void Daemon::rotate_secrets(Time now) {
-  if (setup_secrets_.rotate(now)) secrets_told_ = false;
-  if (secrets_told_) return;
-  const bool kernel_told = interfaces_->set_setup_secrets(setup_secrets_.secrets()).has_value();
-  secrets_told_ = shards_->set_setup_secrets(setup_secrets_.secrets()) && kernel_told;
-}
-
 int Daemon::poll_timeout(Time now) const {
-  Time until = now + kAddressInterval;
+  Time until = now + DataPath::kProcessInterval;
   if (control_) until = std::min(until, control_->next_deadline().value_or(until));
   // Rounded up: a deadline must not be missed by a fraction, or the loop would spin on it.
   return static_cast<int>(std::max<int64_t>(0, (until - now) / milliseconds(1) + 1));
@@ -262,11 +212,8 @@ Daemon::~Daemon() {
   control_.reset();
   metrics_.reset();
   reloader_.reset();
-  shards_.reset();
-  setup_seats_.reset();
   aggregators_.reset();
-  interfaces_.reset();
-  splicing_.reset();
+  path_.reset();
 }
 
 }  // namespace fairlead::app

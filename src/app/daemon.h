@@ -1,4 +1,4 @@
-// Daemon: interfaces, shards, services and the control socket, put together in that order and taken
+// Daemon: the data path, services and the control socket, put together in that order and taken
 // apart in the opposite one.
 //
 //   main thread      signals, control socket, changes of this machine's addresses, reloads
@@ -6,9 +6,6 @@
 //   wire threads     one each: an aggregator's two ports
 //   log threads      write lines
 //   metrics threads  answer /metrics
-//
-// At the end connections are reset while the kernel still can't see their packets, and only then is
-// steering detached: otherwise the kernel would answer for them.
 #pragma once
 
 #include <memory>
@@ -16,21 +13,17 @@
 #include <string>
 
 #include "app/aggregators.h"
-#include "app/kernel_splicing.h"
+#include "app/data_path.h"
 #include "app/log.h"
 #include "app/reloader.h"
-#include "app/setup_seats.h"
-#include "app/shard_group.h"
 #include "app/shutdown.h"
 #include "app/signals.h"
-#include "app/steered_interfaces.h"
 #include "app/switch_logs.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "control/config/config.h"
 #include "control/metrics/metrics_server.h"
 #include "control/socket/server.h"
-#include "nic/setup/secrets.h"
 
 namespace fairlead::app {
 
@@ -51,9 +44,9 @@ class Daemon {
       : config_(std::move(config)), file_(std::move(file)), log_(log) {}
 
   Result<void> open_logs();
-  Result<void> open_interfaces();
+  Result<void> open_data_path();
   Result<void> open_aggregators();
-  Result<void> open_shards();
+  Result<void> open_services();
   Result<void> open_metrics();
   Result<void> open_control();
   /// Last, so that no packet is taken from the kernel before somebody serves it.
@@ -62,26 +55,18 @@ class Daemon {
   Result<control::Json> reload();
   Result<void> begin_stop(const StopRequest& request);
   bool stop_is_due(Time now);
-  void rotate_secrets(Time now);
   bool has_connections() const;
-  void follow_addresses(Time now);
   int poll_timeout(Time now) const;
 
   control::Config config_;
   const std::string file_;
   Log& log_;
   Time started_ = monotonic_now();
-  bool addresses_current_ = true;
   std::optional<Time> stop_at_;  // at the latest
   bool keep_rules_ = false;      // then
-  nic::SetupSecrets setup_secrets_;
-  bool secrets_told_ = true;  // to every shard
   std::unique_ptr<SwitchLogs> logs_;
-  std::unique_ptr<KernelSplicing> splicing_;
-  std::unique_ptr<SteeredInterfaces> interfaces_;
-  std::unique_ptr<SetupSeats> setup_seats_;
+  std::unique_ptr<DataPath> path_;
   std::unique_ptr<Aggregators> aggregators_;
-  std::unique_ptr<ShardGroup> shards_;
   std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<control::MetricsServer> metrics_;  // may be none
   std::unique_ptr<control::ControlServer> control_;  // may be none
