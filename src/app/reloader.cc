@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/ask_shards.h"
+#include "host/in_use.h"
 
 namespace fairlead::app {
 namespace {
@@ -17,28 +18,6 @@ namespace {
 constexpr Duration kConfigureTimeout = seconds(3);
 // Looking whether an address is still in use means a look at every connection.
 constexpr Duration kReleaseInterval = seconds(5);
-
-bool covers(const Endpoint& listener, const Endpoint& local) {
-  if (listener.port != local.port) return false;
-  if (listener.address == local.address) return true;
-  return listener.address.is_unspecified() && listener.address.is_v4() == local.address.is_v4();
-}
-
-// Which of `listeners` have connections, spliced ones included; what is over counts for neither.
-std::vector<bool> in_use(const host::Stack& stack, const std::vector<Endpoint>& listeners) {
-  std::vector<bool> used(listeners.size(), false);
-  stack.for_each_connection([&](const host::Connection& connection) {
-    for (size_t i = 0; i < listeners.size(); ++i) {
-      if (covers(listeners[i], connection.tuple().local)) used[i] = true;
-    }
-  });
-  stack.splices().for_each([&](const nic::Splice& splice) {
-    for (size_t i = 0; i < listeners.size(); ++i) {
-      if (!splice.is_over() && covers(listeners[i], splice.client().local)) used[i] = true;
-    }
-  });
-  return used;
-}
 
 }  // namespace
 
@@ -141,7 +120,7 @@ void Reloader::release_unused(Time now) {
   next_release_ = now + kReleaseInterval;
   const std::vector<Endpoint> retired = claims_.retired();
   const auto answers = ask_shards(parts_.shards.members(), [retired](ShardMember& member) {
-    return in_use(member.shard->stack(), retired);
+    return host::in_use(member.shard->stack(), retired);
   });
   if (!answers) return;  // a busy shard: next time
   for (size_t i = 0; i < retired.size(); ++i) {

@@ -40,14 +40,18 @@ constexpr Row kRows[] = {
     {Errc::kIo, EIO, "EIO"},
 };
 
-}  // namespace
-
-std::string_view errc_name(Errc code) {
+const Row& row_of(Errc code) {
   for (const Row& row : kRows) {
-    if (row.code == code) return row.name;
+    if (row.code == code) return row;
   }
   check_failed("Errc has a row in kRows", __FILE__, __LINE__);
 }
+
+}  // namespace
+
+std::string_view errc_name(Errc code) { return row_of(code).name; }
+
+int errno_of(Errc code) { return row_of(code).error_number; }
 
 Errc errc_from_errno(int error_number) {
   for (const Row& row : kRows) {

@@ -43,6 +43,9 @@ enum class Errc : uint8_t {
 /// The errno name: "ECONNRESET" for kConnectionReset, "OK" for kOk.
 std::string_view errc_name(Errc code);
 
+/// The errno value: ECONNRESET for kConnectionReset, 0 for kOk.
+int errno_of(Errc code);
+
 /// The code for a kernel errno value; kIo for one that has no counterpart here.
 Errc errc_from_errno(int error_number);
 

@@ -68,24 +68,37 @@ void Shard::run() {
   // The kernel lengthens a sleep by up to 50 us otherwise, to wake threads together.
   if (coalesce_ > Duration::zero()) prctl(PR_SET_TIMERSLACK, 1);
   while (!stopping_.load(std::memory_order_relaxed)) {
-    Time now = monotonic_now();
-    if (!turn(now) && !busy_poll_) {
-      wait(now);
-    } else if (++turns_without_poll_ >= kMaxTurnsWithoutPoll) {
-      const timespec at_once{};
-      poll_fds(&at_once);
-    }
+    const Time now = monotonic_now();
+    rest(turn(now), now);
   }
 }
 
+bool Shard::rest(bool busy, Time now, Time until) {
+  if (!busy && !busy_poll_) return wait(now, until);
+  if (++turns_without_poll_ < kMaxTurnsWithoutPoll) return true;
+  const timespec at_once{};
+  return poll_fds(&at_once);
+}
+
 bool Shard::turn(Time now) {
+  const bool busy = begin_turn(now);
+  end_turn(now);
+  return busy;
+}
+
+bool Shard::begin_turn(Time now) {
   ++counters_.turns;
   bool busy = run_posted();
   busy |= receive(now);
+  return busy;
+}
+
+void Shard::end_turn(Time now) {
+  stack_.dispatch_events();
+  stack_.settle();
   transmit(now);
   stack_.end_burst();
   for (auto& port : ports_) port->release();
-  return busy;
 }
 
 void Shard::close(nic::SunkSplices sunk) {
@@ -123,8 +136,6 @@ bool Shard::receive(Time now) {
   }
   stack_.dispatch_events();
   scheduler_.run_ready(now);
-  stack_.dispatch_events();
-  stack_.settle();
   return total > 0;
 }
 
@@ -187,12 +198,13 @@ std::optional<Time> Shard::next_deadline(Time now) const {
   return next;
 }
 
-void Shard::wait(Time now) {
-  const std::optional<Time> deadline = next_deadline(now);
+bool Shard::wait(Time now, Time until) {
+  std::optional<Time> deadline = next_deadline(now);
+  if (until != Time::max() && (!deadline || until < *deadline)) deadline = until;
   if (std::exchange(pause_is_due_, false) && coalesce_ > Duration::zero()) {
     ++counters_.pauses;
     std::this_thread::sleep_for(deadline ? std::min(coalesce_, *deadline - now) : coalesce_);
-    return;
+    return true;
   }
   timespec timeout{};
   if (deadline) {
@@ -201,10 +213,10 @@ void Shard::wait(Time now) {
     timeout.tv_nsec = (left % seconds(1)).count();
   }
   ++counters_.sleeps;
-  poll_fds(deadline ? &timeout : nullptr);
+  return poll_fds(deadline ? &timeout : nullptr);
 }
 
-void Shard::poll_fds(const timespec* timeout) {
+bool Shard::poll_fds(const timespec* timeout) {
   turns_without_poll_ = 0;
   std::vector<pollfd>& fds = poll_set_;
   fds.clear();
@@ -213,7 +225,8 @@ void Shard::poll_fds(const timespec* timeout) {
   for (auto& port : ports_) {
     if (port->poll_fd() >= 0) fds.push_back({port->poll_fd(), POLLIN, 0});
   }
-  if (ppoll(fds.data(), fds.size(), timeout, nullptr) <= 0) return;
+  const int ready = ppoll(fds.data(), fds.size(), timeout, nullptr);
+  if (ready <= 0) return ready == 0 || errno != EINTR;
   if (fds[0].revents != 0) {
     uint64_t count;
     [[maybe_unused]] ssize_t n = read(wake_.get(), &count, sizeof count);
@@ -221,6 +234,7 @@ void Shard::poll_fds(const timespec* timeout) {
   for (size_t i = 0; i < watches_.size(); ++i) {
     if (fds[1 + i].revents != 0) watches_[i].on_readable();
   }
+  return true;
 }
 
 }  // namespace fairlead

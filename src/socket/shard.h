@@ -72,6 +72,13 @@ class Shard {
 
   /// One turn. True when there was a packet or a call.
   bool turn(Time now);
+  /// The same in two halves, for what is done between the two as coroutines do it in the first: who
+  /// reads then reads in the packet that it came in, and what is written leaves in the second.
+  bool begin_turn(Time now);
+  void end_turn(Time now);
+  /// Between turns: sleeps until there is something to do, `until` at the latest; after a busy turn,
+  /// or with busy_poll, it looks at most at what is watched. False: a signal came.
+  bool rest(bool busy, Time now, Time until = Time::max());
   /// The end, after run() has returned: cancels all coroutines, resets the connections that are
   /// left, and sends that. Nothing may be spawned afterwards.
   void close(nic::SunkSplices sunk = nic::SunkSplices::kReset);
@@ -98,9 +105,9 @@ class Shard {
   bool offer_kept();
   void offer_burst();
   bool run_posted();
-  void wait(Time now);
   std::optional<Time> next_deadline(Time now) const;
-  void poll_fds(const timespec* timeout);
+  bool wait(Time now, Time until);
+  bool poll_fds(const timespec* timeout);
 
   std::vector<std::unique_ptr<port::Port>> ports_;
   host::Stack stack_;

@@ -50,7 +50,8 @@ class ShardPair {
     while (busy) {
       bool client_busy = client_->turn(now_);
       busy = server_->turn(now_) || client_busy || is_due(*client_) || is_due(*server_);
-      CHECK(++rounds < 10'000);
+      ++rounds;
+      CHECK(rounds < 10'000);
     }
   }
   /// Minutes later, when every timer has had its time, nothing may be left of connections.

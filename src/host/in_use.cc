@@ -1,0 +1,29 @@
+#include "host/in_use.h"
+
+namespace fairlead::host {
+namespace {
+
+bool covers(const Endpoint& listener, const Endpoint& local) {
+  if (listener.port != local.port) return false;
+  if (listener.address == local.address) return true;
+  return listener.address.is_unspecified() && listener.address.is_v4() == local.address.is_v4();
+}
+
+}  // namespace
+
+std::vector<bool> in_use(const Stack& stack, const std::vector<Endpoint>& listeners) {
+  std::vector<bool> used(listeners.size(), false);
+  stack.for_each_connection([&](const Connection& connection) {
+    for (size_t i = 0; i < listeners.size(); ++i) {
+      if (covers(listeners[i], connection.tuple().local)) used[i] = true;
+    }
+  });
+  stack.splices().for_each([&](const nic::Splice& splice) {
+    for (size_t i = 0; i < listeners.size(); ++i) {
+      if (!splice.is_over() && covers(listeners[i], splice.client().local)) used[i] = true;
+    }
+  });
+  return used;
+}
+
+}  // namespace fairlead::host
