@@ -76,8 +76,8 @@ class Shard {
   /// reads then reads in the packet that it came in, and what is written leaves in the second.
   bool begin_turn(Time now);
   void end_turn(Time now);
-  /// Between turns: sleeps until there is something to do, `until` at the latest; after a busy turn,
-  /// or with busy_poll, it looks at most at what is watched. False: a signal came.
+  /// Between turns: sleeps until there is something to do, `until` at the latest; after a busy
+  /// turn, or with busy_poll, it looks at most at what is watched. False: a signal came.
   bool rest(bool busy, Time now, Time until = Time::max());
   /// The end, after run() has returned: cancels all coroutines, resets the connections that are
   /// left, and sends that. Nothing may be spawned afterwards.
