@@ -5,10 +5,10 @@ setup and teardown by the NIC stack (doc/offload.md), and the same service on ke
     bench/short_connections_lab.py [--binaries build/release] [--repetitions 5] [--quick]
                                    [--offloads on|off] [--softirqs sender|receiver] [--idle-loop]
 
-    client: stream_client ── veth ── fairlead: fairlead or kernel_echo, 1 thread
+    client: stream_client ── veth ── fairlead: fairlead, kernel_echo or echo_server, 1 thread
     (processor 1)                    (processor 0)
 
-Four such labs stand side by side, for kernel_echo and three Fairleads: what differs between these is one
+Five such labs stand side by side, for kernel_echo, three Fairleads and examples/echo_server.c: what differs between these is one
 for a whole daemon, and the kernel's server should not pay for a steering program. Repetitions alternate
 between all contenders; who is not measured sleeps. kernel_echo is lab/peers/kernel_echo.cc: epoll,
 edge-triggered, accept4; five to six system calls a connection, with those that wait.
@@ -143,6 +143,18 @@ def start_fairlead(lab: Lab, options, scratch: Path, stack: ExitStack,
     return [Contender(name, client, ECHO + port, pids) for name, port in contenders.items()]
 
 
+def start_c_api(lab: Lab, options, scratch: Path, stack: ExitStack) -> list[Contender]:
+    """examples/echo_server.c, which closes first, always; setup deferred, teardown, coalesce."""
+    process = lab.start("fairlead", [
+        *SERVER, options.binaries / "src/api/example_echo_server",
+        f"interface fairlead {{ seat tc }}\n{COALESCE}", FAIRLEAD_ADDRESS["ipv4"], ECHO + LIMITED],
+        scratch / "echo_server.log")
+    process.wait_for("^ready$")
+    stack.callback(process.stop)
+    return [Contender(f"the same in C, {COALESCE}", Client(lab, options.binaries, CLIENT), ECHO,
+                      {"server": process.popen.pid})]
+
+
 # ---- output --------------------------------------------------------------------------------------
 
 USERS = {"server": "server's process", "processes": "both processes", "machine": "machine",
@@ -184,7 +196,8 @@ def run(options, scratch: Path) -> None:
                 ("k", start_kernel),
                 ("f", lambda *them: start_fairlead(*them, teardown=False)),
                 ("t", lambda *them: start_fairlead(*them, teardown=True)),
-                ("c", lambda *them: start_fairlead(*them, teardown=True, coalesce=COALESCE))):
+                ("c", lambda *them: start_fairlead(*them, teardown=True, coalesce=COALESCE)),
+                ("a", start_c_api)):
             lab = Lab(f"{name}{os.getpid() % 10_000_000}", options.offloads,
                       *STEERING[options.softirqs])
             stack.callback(lab.down)
@@ -193,9 +206,10 @@ def run(options, scratch: Path) -> None:
             contenders += start(lab, options, of_its_own, stack)
         for closer in CLOSES:
             for concurrency in CONCURRENCY:
-                found = {contender.name: Measurement() for contender in contenders}
+                here = [contender for contender in contenders if closer in contender.pids]
+                found = {contender.name: Measurement() for contender in here}
                 for _ in range(options.repetitions):
-                    for contender in contenders:
+                    for contender in here:
                         measure(contender, concurrency, closer, options.connections, left,
                                 found[contender.name])
                 show(f"{concurrency} connections at a time, {closer} closes first", found, users)
