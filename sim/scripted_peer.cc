@@ -196,6 +196,7 @@ host::Listener& ScriptedPeer::listen(const host::ListenOptions& options) {
   CHECK(listener.has_value());
   listener_ = *listener;
   note("  listen()");
+  turn();
   return *listener_;
 }
 

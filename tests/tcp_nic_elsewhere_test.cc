@@ -61,6 +61,21 @@ TEST(TcpNicElsewhere, IsToldWhoListens) {
   EXPECT_FALSE(nic.listens_->listener);
 }
 
+TEST(TcpNicElsewhere, IsToldAgainWhoListensInCaseItHasNotHeard) {
+  ScriptedPeer peer;
+  NicElsewhere nic(peer);
+  host::Listener& listener = peer.listen(offloaded());
+  nic.listens_.reset();
+  peer.tick(host::Stack::kListenInterval);
+  ASSERT_TRUE(nic.listens_ && nic.listens_->listener);
+  EXPECT_EQ(nic.listens_->endpoint, peer.to_stack().destination);
+  peer.stack().set_options(listener, {});
+  nic.listens_.reset();
+  peer.tick(host::Stack::kListenInterval);
+  ASSERT_TRUE(nic.listens_);
+  EXPECT_FALSE(nic.listens_->listener);
+}
+
 TEST(TcpNicElsewhere, IsLeftNoSynsWhileAListenerIsFull) {
   ScriptedPeer peer;
   NicElsewhere nic(peer);

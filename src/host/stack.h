@@ -146,8 +146,12 @@ class Stack {
   void use_nic(nic::NicLink& link) {
     nic_ = &link;
     handed_over_.emplace(config_.max_teardowns);
+    repeat_listens_at_ = now_ + kListenInterval;
     use_setup_seat(link);
   }
+  /// So often a NIC stack elsewhere is told anew who listens: a message may be lost, and it may
+  /// have begun anew itself.
+  static constexpr Duration kListenInterval = seconds(1);
   /// SYNs may be answered there; it outlives the stack. Before listen().
   void use_setup_seat(nic::SetupSeat& seat) { setup_seat_ = &seat; }
   /// For so long at least SYNs are not left to the NIC stack elsewhere when a listener's queue, or
@@ -274,7 +278,11 @@ class Stack {
   bool on_time_wait_segment(TimeWait& entry, const Segment& segment, Time now);
 
   // stack_offload.cc
+  fl_setup_listener setup_entry(const Listener& listener) const;
+  /// Whether the listener's handshakes are its own now, and how they are done.
+  void tell_setup_seat(const Listener& listener);
   void register_setup(const Listener& listener);
+  void repeat_listens();
   void unregister_setup(const Listener& listener);
   void pause_setup(Listener& listener);
   void pause_setups();
@@ -349,7 +357,8 @@ class Stack {
   Time nic_load_at_{};
   std::optional<RecentHandovers> handed_over_;  // with nic_
   nic::SetupSeat* setup_seat_ = nullptr;
-  Time look_for_room_at_ = Time::max();  // some listener's SYNs are not left to it meanwhile
+  Time repeat_listens_at_ = Time::max();  // with nic_
+  Time look_for_room_at_ = Time::max();   // some listener's SYNs are not left to it meanwhile
   nic::SetupOffload setup_;
   nic::Teardown teardown_;
   nic::SpliceTable splices_;

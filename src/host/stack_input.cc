@@ -47,6 +47,7 @@ void Stack::on_timer(Time now) {
   expire_splicings();
   if (writers_wait_ && has_buffers() && now_ >= writers_wake_at_) wake_writers();
   if (now_ >= look_for_room_at_) resume_setups();
+  if (now_ >= repeat_listens_at_) repeat_listens();
   if (now_ >= path_retry_at_) {
     path_retry_at_ = Time::max();
     while (Connection* c = no_path_.pop_front()) output_.push_back(*c);
@@ -69,6 +70,7 @@ std::optional<Time> Stack::next_deadline() const {
   if (path_retry_at_ != Time::max()) consider(path_retry_at_);
   if (writers_wait_ && has_buffers()) consider(writers_wake_at_);
   if (look_for_room_at_ != Time::max()) consider(look_for_room_at_);
+  if (repeat_listens_at_ != Time::max()) consider(repeat_listens_at_);
   return earliest;
 }
 

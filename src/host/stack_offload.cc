@@ -23,25 +23,40 @@ double share_of(size_t part, size_t whole) {
 // ---- setup ----
 
 // The same on all interfaces: what the smallest takes.
-void Stack::register_setup(const Listener& listener) {
-  if (!listener.options_.setup_offload) return unregister_setup(listener);
+fl_setup_listener Stack::setup_entry(const Listener& listener) const {
   uint16_t mss = listener.mss_max_ == 0 ? UINT16_MAX : listener.mss_max_;
   for (const port::PortInfo& port : ports_) {
     mss = std::min(mss, port::mss_for(port.mtu, listener.endpoint_.address));
   }
   const SocketOptions& socket = *listener.socket_;
-  const fl_setup_listener entry{
+  return {
       .mss = mss,
       .window = static_cast<uint16_t>(std::min<uint32_t>(socket.receive_buffer_min, UINT16_MAX)),
       .window_scale = window_shift_for(socket),
       .flags = static_cast<uint8_t>((socket.ecn ? FL_SETUP_ECN : 0) |
                                     (listener.options_.defer_accept ? FL_SETUP_DEFER : 0)),
       .reserved = 0};
-  if (setup_seat_ != nullptr && !listener.setup_paused_) {
-    setup_seat_->listen({.endpoint = listener.endpoint_, .listener = entry});
+}
+
+void Stack::tell_setup_seat(const Listener& listener) {
+  if (setup_seat_ == nullptr) return;
+  nic::ListenMessage message{.endpoint = listener.endpoint_, .listener = std::nullopt};
+  if (listener.options_.setup_offload && !listener.setup_paused_) {
+    message.listener = setup_entry(listener);
   }
+  setup_seat_->listen(message);
+}
+
+void Stack::register_setup(const Listener& listener) {
+  if (!listener.options_.setup_offload) return unregister_setup(listener);
+  tell_setup_seat(listener);
   // As many as there may be listeners.
-  CHECK(setup_.set_listener(listener.endpoint_, entry).has_value());
+  CHECK(setup_.set_listener(listener.endpoint_, setup_entry(listener)).has_value());
+}
+
+void Stack::repeat_listens() {
+  repeat_listens_at_ = now_ + kListenInterval;
+  for (const auto& listener : listeners_) tell_setup_seat(*listener);
 }
 
 void Stack::unregister_setup(const Listener& listener) {
@@ -55,7 +70,7 @@ void Stack::pause_setup(Listener& listener) {
   if (setup_seat_ == nullptr || !listener.options_.setup_offload || listener.setup_paused_) return;
   listener.setup_paused_ = true;
   ++resources_.counters.setup_pauses;
-  setup_seat_->listen({.endpoint = listener.endpoint_, .listener = {}});
+  tell_setup_seat(listener);
   look_for_room_at_ = std::min(look_for_room_at_, now_ + kSetupPause);
 }
 
