@@ -91,6 +91,11 @@ int main(int count, char** arguments) {
     fprintf(stderr, "echo_server: %s\n", why);
     return 1;
   }
+  if (fl_context_count(host) != 1) {
+    fprintf(stderr, "echo_server: found shards; expected one: this is a single thread\n");
+    fl_close_host(host);
+    return 1;
+  }
   fl_context* context = fl_host_context(host, 0);
   const int listener = listen_at(context, arguments[2], arguments[3]);
   if (listener >= 0) {

@@ -15,6 +15,9 @@ namespace fairlead::api {
 namespace {
 
 using Kind = Socket::Kind;
+constexpr uint32_t kAlways = EPOLLERR | EPOLLHUP;
+/// As net.core.somaxconn.
+constexpr uint32_t kMostBacklog = 4096;
 using host::SpliceRefusal;
 using host::State;
 
@@ -68,14 +71,13 @@ fl_nsplice_end end_of(nic::SpliceEnd end) {
 /// Tells of a splice's end, once, and is free for another then.
 class Context::SpliceEnd final : public nic::SpliceObserver {
  public:
+  explicit SpliceEnd(std::vector<SpliceEnd*>& free) : free_(free) {}
   void begin(fl_nsplice_callback* callback, void* argument) {
     callback_ = callback;
     argument_ = argument;
-    free_ = false;
   }
-  bool is_free() const { return free_; }
   void on_splice_end(const nic::SpliceReport& report) override {
-    free_ = true;
+    free_.push_back(this);
     if (callback_ == nullptr) return;
     const fl_nsplice_report out{.peer_a = sockaddr_of(report.client.remote),
                                 .peer_b = sockaddr_of(report.server.remote),
@@ -88,7 +90,7 @@ class Context::SpliceEnd final : public nic::SpliceObserver {
  private:
   fl_nsplice_callback* callback_ = nullptr;
   void* argument_ = nullptr;
-  bool free_ = true;
+  std::vector<SpliceEnd*>& free_;
 };
 
 Context::Context(Shard& shard, Options options) : shard_(shard), options_(std::move(options)) {}
@@ -97,9 +99,11 @@ Context::~Context() { CHECK(ready_.empty()); }
 
 void Context::close() {
   for (Socket& socket : sockets_) {
+    if (socket.kind == Kind::kConnection) socket.connection->abort();
     if (socket.kind != Kind::kUnused) close(socket);
   }
-  if (in_turn_) end_turn(options_.clock());
+  closed_ = true;
+  end_turn(options_.clock());
 }
 
 Outcome<Socket*> Context::find(int fd) {
@@ -138,6 +142,7 @@ Outcome<int> Context::socket(int domain, int type, int protocol) {
   if (domain != AF_INET && domain != AF_INET6) return failed(EAFNOSUPPORT);
   if ((type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM) return failed(EPROTONOSUPPORT);
   if (protocol != 0 && protocol != IPPROTO_TCP) return failed(EPROTONOSUPPORT);
+  if (closed_) return failed(ECANCELED);
   const Socket* socket = make(options_.listen, domain);
   if (socket == nullptr) return failed(EMFILE);
   return socket->fd;
@@ -160,7 +165,7 @@ Outcome<void> Context::listen(int fd, int backlog) {
   Socket& socket = **found;
   if (socket.kind == Kind::kConnection) return failed(EINVAL);
   if (socket.local.port == 0) return failed(EDESTADDRREQ);
-  socket.options.backlog = static_cast<uint32_t>(std::max(backlog, 1));
+  socket.options.backlog = backlog < 0 ? kMostBacklog : static_cast<uint32_t>(std::max(backlog, 1));
   if (socket.kind == Kind::kListener) {
     shard_.stack().set_options(*socket.listener, socket.options);
     return {};
@@ -189,6 +194,8 @@ Outcome<int> Context::accept(int fd) {
   socket->kind = Kind::kConnection;
   socket->connection = listener.listener->accept();
   socket->connection->set_observer(socket);
+  socket->linger = listener.linger;
+  socket->linger_seconds = listener.linger_seconds;
   return socket->fd;
 }
 
@@ -197,7 +204,9 @@ Outcome<void> Context::connect(int fd, const Endpoint& remote) {
   if (!found) return failed(found.error());
   Socket& socket = **found;
   if (socket.kind == Kind::kConnection) {
-    return failed(is_unused_yet(socket.connection->state()) ? EALREADY : EISCONN);
+    if (is_unused_yet(socket.connection->state())) return failed(EALREADY);
+    const int error = take_error(socket);
+    return failed(error != 0 ? error : EISCONN);
   }
   if (socket.kind != Kind::kNew) return failed(EINVAL);
   if (remote.address.is_v4() != (socket.domain == AF_INET)) return failed(EAFNOSUPPORT);
@@ -218,6 +227,7 @@ Outcome<void> Context::connect(int fd, const Endpoint& remote) {
   socket.kind = Kind::kConnection;
   socket.connection = *connection;
   socket.connection->set_observer(&socket);
+  if (socket.cork) socket.connection->set_cork(true);
   return failed(EINPROGRESS);
 }
 
@@ -226,7 +236,7 @@ Outcome<size_t> Context::read(int fd, MutableByteSpan into) {
   if (!found) return failed(found.error());
   Socket& socket = **found;
   if (socket.kind != Kind::kConnection) return failed(ENOTCONN);
-  if (into.empty() || socket.read_shut) return 0;
+  if (into.empty()) return 0;
   host::Connection& c = *socket.connection;
   size_t copied = 0;
   while (copied < into.size()) {
@@ -237,7 +247,7 @@ Outcome<size_t> Context::read(int fd, MutableByteSpan into) {
     c.consume(n);
     copied += n;
   }
-  if (copied > 0 || c.fin_received()) return copied;
+  if (copied > 0 || c.fin_received() || socket.read_shut) return copied;
   if (c.error() != Errc::kOk) return failed(errno_of(c.error()));
   return failed(EAGAIN);
 }
@@ -299,9 +309,9 @@ Outcome<Endpoint> Context::remote(int fd) {
   const auto found = find(fd);
   if (!found) return failed(found.error());
   const Socket& socket = **found;
-  if (socket.kind != Kind::kConnection || is_unused_yet(socket.connection->state())) {
-    return failed(ENOTCONN);
-  }
+  if (socket.kind != Kind::kConnection) return failed(ENOTCONN);
+  const State state = socket.connection->state();
+  if (is_unused_yet(state) || state == State::kClosed) return failed(ENOTCONN);
   return socket.connection->tuple().remote;
 }
 
@@ -328,14 +338,16 @@ Outcome<void> Context::splice(int a, int b, fl_nsplice_callback* callback, void*
     if (socket->kind != Kind::kConnection) return failed(ENOTCONN);
   }
   if (a == b) return failed(EINVAL);
-  auto end = std::ranges::find_if(splices_, [](const auto& e) { return e->is_free(); });
-  if (end == splices_.end()) {
-    end = splices_.insert(splices_.end(), std::make_unique<SpliceEnd>());
+  if (free_ends_.empty()) {
+    splices_.push_back(std::make_unique<SpliceEnd>(free_ends_));
+    free_ends_.push_back(splices_.back().get());
   }
+  SpliceEnd* const end = free_ends_.back();
   const auto spliced =
-      shard_.stack().splice((*first)->connection, (*second)->connection, {.observer = end->get()});
+      shard_.stack().splice((*first)->connection, (*second)->connection, {.observer = end});
   if (!spliced) return failed(errno_of_refusal(spliced.error()));
-  (*end)->begin(callback, argument);
+  free_ends_.pop_back();
+  end->begin(callback, argument);
   forget(**first);
   forget(**second);
   return {};
@@ -359,6 +371,8 @@ Outcome<void> Context::control(int operation, int fd, const epoll_event* event) 
   if (event == nullptr) return failed(EFAULT);
   socket.watched = true;
   socket.watch = *event;
+  socket.watch.events |= kAlways;
+  socket.disarmed = false;
   socket.look();
   return {};
 }
@@ -367,18 +381,17 @@ Outcome<size_t> Context::wait(std::span<epoll_event> events, int timeout) {
   if (events.empty()) return failed(EINVAL);
   Time now = options_.clock();
   const Time until = timeout < 0 ? Time::max() : now + milliseconds(timeout);
-  if (in_turn_) {
-    end_turn(now);
-    static_cast<void>(shard_.rest(true, now));
-  }
-  give_back_unused(now);
+  const bool was_busy = in_turn_;
+  end_turn(now);
+  if (was_busy && !shard_.rest(true, now)) return failed(EINTR);
   while (true) {
+    give_back_unused(now);
     const bool busy = shard_.begin_turn(now);
     in_turn_ = true;
     const size_t count = collect(events);
     if (count > 0 || now >= until) return count;
     end_turn(now);
-    if (!shard_.rest(busy, now, until)) return failed(EINTR);
+    if (!shard_.rest(busy || !ready_.empty(), now, until)) return failed(EINTR);
     now = options_.clock();
   }
 }
@@ -390,16 +403,15 @@ void Context::end_turn(Time now) {
 
 // Level-triggered ones stay, behind the others, and are looked at again by the next call.
 size_t Context::collect(std::span<epoll_event> events) {
-  constexpr uint32_t kAlways = EPOLLERR | EPOLLHUP;
   size_t count = 0;
   ReadySockets again;
   while (count < events.size() && !ready_.empty()) {
     Socket& socket = *ready_.pop_front();
-    const uint32_t ready = socket.readiness() & (socket.watch.events | kAlways);
-    if (ready == 0 || socket.watch.events == EPOLLONESHOT) continue;
+    const uint32_t ready = socket.readiness() & socket.watch.events;
+    if (ready == 0 || socket.disarmed) continue;
     events[count++] = {.events = ready, .data = socket.watch.data};
     if ((socket.watch.events & EPOLLONESHOT) != 0) {
-      socket.watch.events = EPOLLONESHOT;  // until it is asked for again
+      socket.disarmed = true;
     } else if ((socket.watch.events & EPOLLET) == 0) {
       again.push_back(socket);
     }

@@ -47,7 +47,8 @@ class Context {
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
-  /// Gives up all descriptors. Splices go on, and report.
+  /// Resets all connections, forgets all descriptors; there will be no others. Splices go on, and
+  /// report.
   void close();
 
   Outcome<int> socket(int domain, int type, int protocol);
@@ -91,8 +92,10 @@ class Context {
   std::vector<int> free_;       // descriptors
   ReadySockets ready_;
   bool in_turn_ = false;
+  bool closed_ = false;
   std::vector<Endpoint> retired_;  // listened to before; connections may be left
   Time next_give_back_{};
+  std::vector<SpliceEnd*> free_ends_;
   std::vector<std::unique_ptr<SpliceEnd>> splices_;
 };
 

@@ -197,7 +197,16 @@ TEST_F(Contexts, WhoFillsTheSendBufferToTheLastByteIsToldOfRoom) {
   const std::string all(host::SocketOptions{}.send_buffer_min, 'x');
   EXPECT_EQ(write(server_, ends.server, all), all.size());
   EXPECT_THAT(poll(server_), IsEmpty());
-  EXPECT_EQ(run(), (Events{{ends.server, EPOLLOUT}}));
+  Events told;
+  while (told.empty()) {
+    poll(client_);
+    told = poll(server_);
+  }
+  EXPECT_EQ(told, (Events{{ends.server, EPOLLOUT}}));
+  pair_.server().stack().for_each_connection([](const host::Connection& connection) {
+    EXPECT_TRUE(connection.unsent_or_unacked()) << "not with the first room, but when all was sent";
+  });
+  run();
   EXPECT_EQ(read(client_, ends.client).size(), all.size());
 }
 
@@ -271,7 +280,8 @@ TEST_F(Contexts, AConnectionThatIsRefused) {
   run();
   const Events events = poll(client_);
   EXPECT_TRUE(events.contains(fd) && (events.at(fd) & EPOLLERR) != 0);
-  EXPECT_EQ(get(client_, fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
+  EXPECT_EQ(error_of(client_.remote(fd)), ENOTCONN);
+  EXPECT_EQ(error_of(client_.connect(fd, server_endpoint_)), ECONNREFUSED);
   EXPECT_EQ(get(client_, fd, SOL_SOCKET, SO_ERROR), 0);
   EXPECT_EQ(error_of(client_.read(fd, {})), 0);
   std::array<uint8_t, 1> byte{};
@@ -357,6 +367,39 @@ TEST_F(Contexts, AnAddressIsTakenFromTheKernelUntilNothingIsLeft) {
   EXPECT_THAT(claimed_, IsEmpty());
 }
 
+TEST_F(Contexts, AnAddressIsInUseWhileTheNicStackClosesAConnectionOfIt) {
+  const Ends ends = connected();
+  EXPECT_EQ(set(server_, ends.server, IPPROTO_TCP, TCP_TEARDOWN_OFFLOAD, 1), 0);
+  close(server_, ends.server);
+  close(server_, ends.listener);
+  EXPECT_EQ(pair_.server().stack().connection_count(), 0u);
+  for (int i = 0; i < 3; ++i, now_ += seconds(2)) poll(server_);  // the client does not answer
+  EXPECT_THAT(claimed_, ElementsAre(server_endpoint_));
+  close(client_, ends.client);
+  run(seconds(3));
+  EXPECT_THAT(claimed_, IsEmpty());
+}
+
+TEST_F(Contexts, WhatWasReceivedIsReadAfterShutdown) {
+  const Ends ends = connected();
+  write(client_, ends.client, "late");
+  run();
+  EXPECT_EQ(error_of(server_.shutdown(ends.server, SHUT_RD)), 0);
+  EXPECT_EQ(read(server_, ends.server), "late");
+  std::array<uint8_t, 1> byte{};
+  EXPECT_EQ(server_.read(ends.server, byte), 0u);
+}
+
+TEST_F(Contexts, AClosedContextMakesNoSockets) {
+  const Ends ends = connected();
+  write(client_, ends.client, "x");
+  server_.close();
+  EXPECT_EQ(error_of(server_.socket(AF_INET, SOCK_STREAM, 0)), ECANCELED);
+  run();
+  std::array<uint8_t, 1> byte{};
+  EXPECT_EQ(error_of(client_.read(ends.client, byte)), ECONNRESET);
+}
+
 TEST_F(Contexts, WrongUseIsAnError) {
   EXPECT_EQ(error_of(server_.socket(AF_UNIX, SOCK_STREAM, 0)), EAFNOSUPPORT);
   EXPECT_EQ(error_of(server_.socket(AF_INET, SOCK_DGRAM, 0)), EPROTONOSUPPORT);
@@ -371,6 +414,9 @@ TEST_F(Contexts, WrongUseIsAnError) {
   EXPECT_EQ(error_of(server_.bind(fd, {IpAddress::v4(0), 80})), 0);
   EXPECT_EQ(error_of(server_.bind(fd, {IpAddress::v4(0), 81})), EINVAL);
   EXPECT_EQ(error_of(server_.connect(fd, server_endpoint_)), EADDRNOTAVAIL);  // 80 is the kernel's
+  const int foreign = make(client_);
+  EXPECT_EQ(error_of(client_.bind(foreign, {IpAddress::v4(0xc6336409), 0})), 0);
+  EXPECT_EQ(error_of(client_.connect(foreign, server_endpoint_)), EADDRNOTAVAIL);
   EXPECT_EQ(set(server_, fd, IPPROTO_TCP, 12345, 1), ENOPROTOOPT);
   EXPECT_EQ(set(server_, fd, SOL_SOCKET, SO_ERROR, 1), ENOPROTOOPT);
   EXPECT_EQ(get(server_, fd, IPPROTO_TCP, 12345), -ENOPROTOOPT);

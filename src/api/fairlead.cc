@@ -47,6 +47,12 @@ fl_host* open_host(const Parse& parse, char* why, size_t size) {
   return nullptr;
 }
 
+fl_host* open_nothing(char* why, size_t size) {
+  tell("found no configuration (NULL)", why, size);
+  errno = EINVAL;
+  return nullptr;
+}
+
 Context& of(fl_context* context) { return *reinterpret_cast<Context*>(context); }
 
 template <typename T>
@@ -86,11 +92,13 @@ MutableByteSpan bytes(void* data, size_t size) { return {static_cast<uint8_t*>(d
 extern "C" {
 
 fl_host* fl_open(const char* configuration, char* why, size_t why_size) {
+  if (configuration == nullptr) return open_nothing(why, why_size);
   return open_host([&] { return fairlead::control::parse_config(configuration, "configuration"); },
                    why, why_size);
 }
 
 fl_host* fl_open_file(const char* path, char* why, size_t why_size) {
+  if (path == nullptr) return open_nothing(why, why_size);
   return open_host([&] { return fairlead::control::load_config(path); }, why, why_size);
 }
 
@@ -155,10 +163,12 @@ int fl_getpeername(fl_context* context, int fd, sockaddr* address, socklen_t* si
 
 int fl_setsockopt(fl_context* context, int fd, int level, int name, const void* value,
                   socklen_t size) {
+  if (value == nullptr) return refuse(EFAULT);
   return int_of(of(context).set_option(fd, level, name, bytes(value, size)));
 }
 
 int fl_getsockopt(fl_context* context, int fd, int level, int name, void* value, socklen_t* size) {
+  if (value == nullptr || size == nullptr) return refuse(EFAULT);
   const auto got = of(context).option(fd, level, name, bytes(value, *size));
   if (!got) return refuse(got.error());
   *size = static_cast<socklen_t>(*got);
@@ -171,6 +181,7 @@ int fl_epoll_ctl(fl_context* context, int operation, int fd, epoll_event* event)
 
 int fl_epoll_wait(fl_context* context, epoll_event* events, int max, int timeout) {
   if (max <= 0) return refuse(EINVAL);
+  if (events == nullptr) return refuse(EFAULT);
   return int_of(of(context).wait({events, static_cast<size_t>(max)}, timeout));
 }
 

@@ -46,8 +46,9 @@ typedef struct fl_context fl_context;
 FL_API fl_host* fl_open(const char* configuration, char* why, size_t why_size);
 /* The same from a file. */
 FL_API fl_host* fl_open_file(const char* path, char* why, size_t why_size);
-/* Resets connections, forgets all contexts and detaches. Spliced connections go on in the kernel.
- * No thread may be using a context. NULL is ignored. */
+/* Resets connections, forgets all contexts and detaches. What is spliced in the kernel goes on
+ * there, and is reported as FL_NSPLICE_REMOVED. No thread may be using a context. NULL is ignored.
+ */
 FL_API void fl_close_host(fl_host* host);
 
 /* How many contexts there are: "shards" of the configuration. */
@@ -67,7 +68,8 @@ FL_API int fl_listen(fl_context*, int fd, int backlog);
 /* EAGAIN: nobody waits. */
 FL_API int fl_accept(fl_context*, int fd, struct sockaddr*, socklen_t*);
 /* EINPROGRESS, and EPOLLOUT when it is done: SO_ERROR says how. ENETUNREACH,
- * EADDRNOTAVAIL (no local port is free), ENOBUFS. */
+ * EHOSTUNREACH, EADDRNOTAVAIL (no local port is free; the address is not this machine's, or with
+ * the port that was bound it would come to another context), EADDRINUSE, EINVAL, ENOBUFS. */
 FL_API int fl_connect(fl_context*, int fd, const struct sockaddr*, socklen_t);
 /* 0: end of stream. EAGAIN, ECONNRESET, ETIMEDOUT, ENOTCONN. */
 FL_API ssize_t fl_read(fl_context*, int fd, void*, size_t);
@@ -87,11 +89,12 @@ FL_API int fl_getpeername(fl_context*, int fd, struct sockaddr*, socklen_t*);
 #define TCP_TEARDOWN_OFFLOAD 0x464c02
 /* Besides these: SOL_SOCKET SO_ERROR (read only), SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN
  * (likewise), SO_KEEPALIVE, SO_LINGER, SO_REUSEADDR and SO_REUSEPORT (accepted, without meaning
- * here), SO_SNDBUF and SO_RCVBUF (bytes at most, before fl_listen() or fl_connect());
+ * here), SO_SNDBUF and SO_RCVBUF (bytes at most);
  * IPPROTO_TCP TCP_NODELAY, TCP_CORK, TCP_DEFER_ACCEPT (not 0: with TCP_SETUP_OFFLOAD a connection
  * begins with the client's data), TCP_MAXSEG, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT,
- * TCP_USER_TIMEOUT (those before fl_listen() or fl_connect()). ENOPROTOOPT: no such option; EINVAL:
- * not such a value, or too late. */
+ * TCP_USER_TIMEOUT. Buffers, and the last six, are for connections that are yet to come; each
+ * different set of them is kept for good. ENOPROTOOPT: no such option; EINVAL: no such value, or
+ * the connection is there already. */
 FL_API int fl_setsockopt(fl_context*, int fd, int level, int name, const void*, socklen_t);
 FL_API int fl_getsockopt(fl_context*, int fd, int level, int name, void*, socklen_t*);
 
@@ -123,9 +126,10 @@ typedef void fl_nsplice_callback(void* argument, const struct fl_nsplice_report*
 /* Makes one connection of two (AccelTCP, NSDI '20, 3.3): from here on neither has a byte pass
  * through this process, and both descriptors are closed. At any time; what was received and is
  * unread is delivered first. At the end `callback`, if not NULL, is called in fl_epoll_wait() or
- * fl_close_host(); it may not call fl_nsplice(). Refused, both are as before: ENOTCONN,
- * EAFNOSUPPORT (IPv4 with IPv6), EPROTO (their options can't be reconciled), EMSGSIZE (nor their
- * segment sizes), EPIPE (half closed by us), ENOBUFS. */
+ * fl_close_host(); it may not call fl_nsplice(),
+ * fl_epoll_wait() nor fl_close_host(), and there are no new sockets in the last. Refused, both are
+ * as before: ENOTCONN, EAFNOSUPPORT (IPv4 with IPv6), EPROTO (their options can't be reconciled),
+ * EMSGSIZE (nor their segment sizes), EPIPE (half closed by us), ENOBUFS. */
 FL_API int fl_nsplice(fl_context*, int a, int b, fl_nsplice_callback* callback, void* argument);
 
 /* NOLINTEND(modernize-use-using) */

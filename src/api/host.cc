@@ -1,9 +1,11 @@
 #include "api/host.h"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +13,7 @@
 #include <iterator>
 #include <utility>
 
+#include "api/sockaddr.h"
 #include "app/privileges.h"
 
 namespace fairlead::api {
@@ -33,6 +36,22 @@ Result<void> check(const control::Config& config) {
                             service));
   }
   return app::check_privileges();
+}
+
+/// No program on kernel sockets listens there, nor will one: packets would not reach it any more.
+Result<UniqueFd> reserve_in_kernel(const Endpoint& endpoint) {
+  const int family = endpoint.address.is_v4() ? AF_INET : AF_INET6;
+  const int on = 1;
+  const sockaddr_storage at = sockaddr_of(endpoint);
+  UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // What rests in TIME-WAIT there does not matter.
+  if (fd) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (fd && family == AF_INET6) {
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  }
+  if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0) return fd;
+  return fail(errc_from_errno(errno),
+              fmt::format("{}: {}", endpoint.to_string(), std::strerror(errno)));
 }
 
 /// Keeps signals from the threads that are made meanwhile: they are the program's.
@@ -107,23 +126,21 @@ void Host::run() {
 
 Result<void> Host::claim(const Endpoint& endpoint) {
   const std::lock_guard lock(mutex_);
-  if (unsigned& users = claimed_[endpoint]; users > 0) {
-    ++users;
+  if (const auto found = claimed_.find(endpoint); found != claimed_.end()) {
+    ++found->second.users;
     return {};
   }
-  auto added = path_->interfaces().add_listener(endpoint);
-  if (added) {
-    claimed_[endpoint] = 1;
-  } else {
-    claimed_.erase(endpoint);
-  }
-  return added;
+  auto reserved = reserve_in_kernel(endpoint);
+  if (!reserved) return std::unexpected(reserved.error());
+  if (auto added = path_->interfaces().add_listener(endpoint); !added) return added;
+  claimed_.emplace(endpoint, Claim{.users = 1, .reserved = std::move(*reserved)});
+  return {};
 }
 
 void Host::give_back(const Endpoint& endpoint) {
   const std::lock_guard lock(mutex_);
   const auto found = claimed_.find(endpoint);
-  if (--found->second > 0) return;
+  if (--found->second.users > 0) return;
   claimed_.erase(found);
   if (auto removed = path_->interfaces().remove_listener(endpoint); !removed) {
     log_.warning("{} is still taken from the kernel: {}", endpoint.to_string(),

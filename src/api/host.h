@@ -34,6 +34,11 @@ class Host {
   }
 
  private:
+  struct Claim {
+    unsigned users = 0;  // contexts that listen there
+    UniqueFd reserved;   // a kernel socket that is bound to it
+  };
+
   explicit Host(control::LogLevel level) : log_(level) {}
   Result<void> start(const control::Config& config);
   void make_contexts(const control::Config& config);
@@ -43,9 +48,9 @@ class Host {
   void give_back(const Endpoint& endpoint);
 
   app::Log log_;
-  std::mutex mutex_;                      // of what follows
-  std::unique_ptr<app::DataPath> path_;   // its shards are the contexts'
-  std::map<Endpoint, unsigned> claimed_;  // by so many contexts
+  std::mutex mutex_;                     // of what follows
+  std::unique_ptr<app::DataPath> path_;  // its shards are the contexts'
+  std::map<Endpoint, Claim> claimed_;
   std::vector<std::unique_ptr<Context>> contexts_;
   UniqueFd stop_;  // an eventfd
   std::thread thread_;

@@ -84,14 +84,18 @@ constexpr Option kOptions[] = {
      }},
     {IPPROTO_TCP, TCP_CORK, [](const Socket& s) { return int{s.cork}; },
      [](Socket& s, int value) {
-       if (s.connection == nullptr) return EINVAL;
        s.cork = value != 0;
-       s.connection->set_cork(s.cork);
+       if (s.connection != nullptr) s.connection->set_cork(s.cork);
        return 0;
      }},
-    {IPPROTO_TCP, TCP_MAXSEG, [](const Socket& s) { return int{s.options.socket.mss_max}; },
+    {IPPROTO_TCP, TCP_MAXSEG,
+     [](const Socket& s) {
+       if (s.connection != nullptr) return static_cast<int>(s.connection->info().mss);
+       return int{s.options.socket.mss_max};
+     },
      [](Socket& s, int value) {
-       return assign(s, value, 88, 32767, s.options.socket.mss_max);  // as Linux
+       if (value != 0 && value < 88) return EINVAL;  // as Linux
+       return assign(s, value, 0, 32767, s.options.socket.mss_max);
      }},
     {IPPROTO_TCP, TCP_DEFER_ACCEPT, [](const Socket& s) { return int{s.options.defer_accept}; },
      [](Socket& s, int value) { return assign(s, int{value != 0}, 0, 1, s.options.defer_accept); }},
@@ -115,8 +119,9 @@ constexpr Option kOptions[] = {
        return static_cast<int>(s.options.socket.user_timeout / milliseconds(1));
      },
      [](Socket& s, int value) {
-       if (!may_configure(s) || value < 1) return EINVAL;
-       s.options.socket.user_timeout = milliseconds(value);
+       if (!may_configure(s) || value < 0) return EINVAL;
+       s.options.socket.user_timeout =
+           value == 0 ? host::SocketOptions{}.user_timeout : Duration(milliseconds(value));
        return 0;
      }},
     {IPPROTO_TCP, TCP_SETUP_OFFLOAD, [](const Socket& s) { return int{s.options.setup_offload}; },
@@ -153,15 +158,14 @@ int get_linger(const Socket& socket, MutableByteSpan value) {
   return static_cast<int>(size);
 }
 
-/// Reading it clears it.
+}  // namespace
+
 int take_error(Socket& socket) {
-  if (socket.connection == nullptr || std::exchange(socket.error_told, true)) return 0;
+  if (socket.connection == nullptr || socket.error_told) return 0;
   const int error = errno_of(socket.connection->error());
-  if (error == 0) socket.error_told = false;
+  socket.error_told = error != 0;
   return error;
 }
-
-}  // namespace
 
 uint32_t Socket::readiness() const {
   if (kind == Kind::kListener) return listener->pending() > 0 ? EPOLLIN : 0u;
@@ -188,6 +192,7 @@ int set_option(Socket& socket, host::Stack& stack, int level, int name, ByteSpan
   const int error = option->set(socket, number);
   if (error == 0 && socket.listener != nullptr) {
     stack.set_options(*socket.listener, socket.options);
+    stack.set_mss_max(*socket.listener, socket.options.socket.mss_max);
   }
   return error;
 }

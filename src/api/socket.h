@@ -30,6 +30,7 @@ class Socket final : public host::Observer, public ListHook<ReadyTag> {
   bool cork = false;
   bool error_told = false;  // by SO_ERROR
   bool watched = false;     // in the epoll set
+  bool disarmed = false;    // EPOLLONESHOT, told
   int domain = 0;
   int linger_seconds = 0;
   Endpoint local;               // as bound, or listened to
@@ -50,6 +51,8 @@ class Socket final : public host::Observer, public ListHook<ReadyTag> {
   ReadySockets& ready_;
 };
 
+/// SO_ERROR: reading it clears it.
+int take_error(Socket& socket);
 /// setsockopt(). 0, ENOPROTOOPT, EINVAL.
 int set_option(Socket& socket, host::Stack& stack, int level, int name, ByteSpan value);
 /// getsockopt(): how many bytes, or an errno value, negative.

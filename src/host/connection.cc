@@ -218,7 +218,7 @@ size_t Connection::forward(Connection& to, size_t limit) {
   const auto most = static_cast<uint32_t>(std::min<size_t>(limit, tcb_->receiver.readable()));
   const uint32_t moved = tcb_->receiver.move_to(to.tcb_->sender.chain(),
                                                 {.room = room, .limit = most}, stack_.resources());
-  to.blocked_ = moved < most;
+  to.blocked_ = moved < most || moved == room;
   if (moved > 0) {
     stack_.update(to);
     on_read();
@@ -245,7 +245,7 @@ size_t Connection::write(ByteSpan bytes) {
   if (room > 0) {
     taken = tcb_->sender.write(bytes.first(std::min(bytes.size(), room)), stack_.resources());
   }
-  blocked_ = taken < bytes.size();
+  blocked_ = taken < bytes.size() || taken == room;
   if (taken > 0) stack_.update(*this);
   return taken;
 }

@@ -13,16 +13,18 @@ bool covers(const Endpoint& listener, const Endpoint& local) {
 
 std::vector<bool> in_use(const Stack& stack, const std::vector<Endpoint>& listeners) {
   std::vector<bool> used(listeners.size(), false);
-  stack.for_each_connection([&](const Connection& connection) {
+  const auto note = [&](const Endpoint& local) {
     for (size_t i = 0; i < listeners.size(); ++i) {
-      if (covers(listeners[i], connection.tuple().local)) used[i] = true;
+      if (covers(listeners[i], local)) used[i] = true;
     }
-  });
+  };
+  stack.for_each_connection([&](const Connection& connection) { note(connection.tuple().local); });
   stack.splices().for_each([&](const nic::Splice& splice) {
-    for (size_t i = 0; i < listeners.size(); ++i) {
-      if (!splice.is_over() && covers(listeners[i], splice.client().local)) used[i] = true;
-    }
+    if (splice.is_over()) return;
+    note(splice.client().local);
+    note(splice.server().local);
   });
+  stack.teardown().for_each_active([&](const FourTuple& tuple) { note(tuple.local); });
   return used;
 }
 

@@ -93,7 +93,9 @@ void Splicing::end_relaying() {
   nic::SpliceEnd how = nic::SpliceEnd::kClosed;
   for (Side& side : sides_) {
     if (side.connection->error() == Errc::kOk) continue;
-    how = &side == &sides_[0] ? nic::SpliceEnd::kResetByClient : nic::SpliceEnd::kResetByServer;
+    how = side.connection->error() != Errc::kConnectionReset ? nic::SpliceEnd::kRemoved
+          : &side == &sides_[0]                              ? nic::SpliceEnd::kResetByClient
+                                                             : nic::SpliceEnd::kResetByServer;
     other(side).connection->abort();
   }
   for (Side& side : sides_) direction_from(side).rule.bytes = side.relayed;

@@ -167,6 +167,7 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   }
   FourTuple tuple{{}, options.remote};
   if (options.source) {
+    if (!router_.is_local(*options.source)) return fail(Errc::kAddressNotAvailable);
     tuple.local.address = *options.source;
   } else {
     Result<port::Path> path = router_.resolve(options.remote.address);
@@ -178,6 +179,7 @@ Result<Connection*> Stack::connect(const ConnectOptions& options, Time now) {
   }
   if (options.local_port) {
     tuple.local.port = *options.local_port;
+    if (config_.comes_here && !config_.comes_here(tuple)) return fail(Errc::kAddressNotAvailable);
     if (index_.find(tuple) != nullptr || time_wait_.find(tuple) != nullptr ||
         !nic_gives_way(tuple)) {
       return fail(Errc::kAddressInUse);

@@ -7,7 +7,8 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
+#include <cerrno>
+#include <ctime>
 #include <utility>
 
 #include "base/check.h"
@@ -19,6 +20,12 @@ std::vector<port::PortInfo> infos(const std::vector<std::unique_ptr<port::Port>>
   std::vector<port::PortInfo> result;
   for (const auto& port : ports) result.push_back(port->info());
   return result;
+}
+
+/// Negative: zero.
+timespec timespec_of(Duration duration) {
+  const Duration left = std::max(Duration::zero(), duration);
+  return {.tv_sec = left / seconds(1), .tv_nsec = (left % seconds(1)).count()};
 }
 
 }  // namespace
@@ -203,15 +210,10 @@ bool Shard::wait(Time now, Time until) {
   if (until != Time::max() && (!deadline || until < *deadline)) deadline = until;
   if (std::exchange(pause_is_due_, false) && coalesce_ > Duration::zero()) {
     ++counters_.pauses;
-    std::this_thread::sleep_for(deadline ? std::min(coalesce_, *deadline - now) : coalesce_);
-    return true;
+    const timespec pause = timespec_of(deadline ? std::min(coalesce_, *deadline - now) : coalesce_);
+    return ::nanosleep(&pause, nullptr) == 0;
   }
-  timespec timeout{};
-  if (deadline) {
-    auto left = std::max(Duration::zero(), *deadline - now);
-    timeout.tv_sec = left / seconds(1);
-    timeout.tv_nsec = (left % seconds(1)).count();
-  }
+  const timespec timeout = timespec_of(deadline ? *deadline - now : Duration::zero());
   ++counters_.sleeps;
   return poll_fds(deadline ? &timeout : nullptr);
 }

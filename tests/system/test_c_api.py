@@ -3,7 +3,7 @@
 import pytest
 from harness.client import assert_flawless
 from harness.lab import FAIRLEAD_ADDRESS
-from harness.servers import ECHO
+from harness.servers import ECHO, KernelServer
 
 
 class EchoServer:
@@ -44,6 +44,15 @@ def test_connections_that_are_over_leave_nothing_behind(lab, binaries, client, t
     serve(60000)
     assert resident_kib() < before + 1024
     assert server.stop() == 0
+
+
+def test_a_port_that_a_kernel_program_has_is_refused(lab, binaries, client, tmp_path):
+    kernel = KernelServer(lab, binaries, tmp_path)
+    server = EchoServer(lab, binaries, tmp_path, "interface fairlead").process
+    assert server.wait() == 1
+    assert "fl_listen: Address already in use" in server.output
+    assert_flawless(client.run("requests", "ipv4", ECHO, "--connections", 10), 10)
+    kernel.stop()
 
 
 @pytest.mark.parametrize("configuration, why", [

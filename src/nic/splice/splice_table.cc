@@ -70,7 +70,10 @@ SpliceTable::~SpliceTable() {
   index_.for_each([&](Direction& d) {
     if (d.way == Splice::kUp) all.push_back(d.splice);
   });
-  // What runs in the kernel goes on without us.
+  // What runs in the kernel goes on without us; who asks has heard of it until now.
+  for (Splice* splice : all) {
+    if (splice->seat != SpliceSeat::kUser) take_counts(*splice, in_kernel(*splice));
+  }
   kernel_ = nullptr;
   for (Splice* splice : all) remove(*splice, SpliceEnd::kRemoved);
 }

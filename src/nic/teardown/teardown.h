@@ -196,6 +196,13 @@ class Teardown {
   size_t active() const { return size() - resting_; }
   size_t held_bytes() const { return held_pool_.live() * sizeof(HeldChunk); }
   std::optional<TeardownState> state(const FourTuple& tuple) const;
+  /// visit(tuple): all but those in TIME-WAIT.
+  template <typename Visit>
+  void for_each_active(Visit&& visit) const {
+    index_.for_each([&](const Flow& flow) {
+      if (state_of(flow).state != TeardownState::kTimeWait) visit(flow.tuple);
+    });
+  }
   const Options& options() const { return options_; }
   const TeardownCounters& counters() const { return counters_; }
 
