@@ -1,5 +1,6 @@
 """lab.sh makes what it says, removes exactly that, and can be interrupted."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from harness.lab import FAIRLEAD_ADDRESS, LAB_SH
 from harness.process import run
 
 PREFIX = f"x{os.getpid() % 10_000_000}"
+STATE = Path("/run/fairlead-lab")
 
 
 def namespaces() -> set[str]:
@@ -22,7 +24,11 @@ def of_lab() -> set[str]:
 
 
 def congestion_controls() -> str:
-    return Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text()
+    """While no lab comes up beside this one: one that does changes them for a moment."""
+    STATE.mkdir(exist_ok=True)
+    with open(STATE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text()
 
 
 def lab_sh(command: str, *options, check=True):
@@ -35,7 +41,7 @@ def no_lab_is_left():
     yield
     lab_sh("down")
     assert of_lab() == set()
-    assert not Path("/run/fairlead-lab", PREFIX).exists()
+    assert not (STATE / PREFIX).exists()
     assert congestion_controls() == before
 
 
@@ -104,7 +110,7 @@ def test_after_an_interruption_nothing_is_left_or_the_next_run_removes_it(number
 def test_a_namespace_that_was_only_half_made_is_removed():
     # What an `ip netns add` that was interrupted leaves: the name, nothing mounted on it.
     half = Path("/run/netns", f"{PREFIX}-fairlead")
-    Path("/run/fairlead-lab", PREFIX).write_text(f"netns {PREFIX}-client\nnetns {half.name}\n")
+    (STATE / PREFIX).write_text(f"netns {PREFIX}-client\nnetns {half.name}\n")
     half.touch(mode=0)
     lab_sh("up")
     lab_sh("exec", "client", "ping", "-c1", "-W2", FAIRLEAD_ADDRESS["ipv4"])
