@@ -58,20 +58,23 @@ static int listen_at(fl_context* context, const char* address, const char* port)
   return fd;
 }
 
-/* One request, one answer. A request that has not come whole is answered as far as it has. */
-static void serve(fl_context* context, int fd) {
+/* One request, one answer. A request that has not come whole is answered as far as it has; 0: it
+ * has not begun to come. */
+static int serve(fl_context* context, int fd) {
   char text[REQUEST];
   const ssize_t size = fl_read(context, fd, text, sizeof text);
-  if (size < 0 && errno == EAGAIN) return;
+  if (size < 0 && errno == EAGAIN) return 0;
   if (size > 0) fl_write(context, fd, text, (size_t)size);
   fl_close(context, fd);
+  return 1;
 }
 
-/* A connection that was left to the NIC stack has its request already. */
+/* A connection that was left to the NIC stack has its request already: read, answered and closed
+ * now, it never has a full TCB. */
 static void accept_all(fl_context* context, int listener) {
   int fd;
   while ((fd = fl_accept(context, listener, NULL, NULL)) >= 0) {
-    if (watch(context, fd) != 0) fl_close(context, fd);
+    if (!serve(context, fd) && watch(context, fd) != 0) fl_close(context, fd);
   }
 }
 

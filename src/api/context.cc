@@ -15,11 +15,11 @@ namespace fairlead::api {
 namespace {
 
 using Kind = Socket::Kind;
-constexpr uint32_t kAlways = EPOLLERR | EPOLLHUP;
-/// As net.core.somaxconn.
-constexpr uint32_t kMostBacklog = 4096;
 using host::SpliceRefusal;
 using host::State;
+
+constexpr uint32_t kAlways = EPOLLERR | EPOLLHUP;
+constexpr uint32_t kMostBacklog = 4096;  // as net.core.somaxconn
 
 auto failed(int error) { return std::unexpected(error); }
 auto failed(const Error& error) { return std::unexpected(errno_of(error.code)); }
@@ -112,6 +112,12 @@ Outcome<Socket*> Context::find(int fd) {
     return failed(EBADF);
   }
   return &sockets_[index];
+}
+
+Outcome<Socket*> Context::find_connection(int fd) {
+  const auto found = find(fd);
+  if (found && (*found)->kind != Kind::kConnection) return failed(ENOTCONN);
+  return found;
 }
 
 Socket* Context::make(const host::ListenOptions& options, int domain) {
@@ -232,46 +238,34 @@ Outcome<void> Context::connect(int fd, const Endpoint& remote) {
 }
 
 Outcome<size_t> Context::read(int fd, MutableByteSpan into) {
-  const auto found = find(fd);
+  const auto found = find_connection(fd);
   if (!found) return failed(found.error());
-  Socket& socket = **found;
-  if (socket.kind != Kind::kConnection) return failed(ENOTCONN);
   if (into.empty()) return 0;
-  host::Connection& c = *socket.connection;
-  size_t copied = 0;
-  while (copied < into.size()) {
-    const ByteSpan bytes = c.peek();
-    if (bytes.empty()) break;
-    const size_t n = std::min(bytes.size(), into.size() - copied);
-    std::memcpy(into.data() + copied, bytes.data(), n);
-    c.consume(n);
-    copied += n;
-  }
-  if (copied > 0 || c.fin_received() || socket.read_shut) return copied;
+  host::Connection& c = *(*found)->connection;
+  const size_t copied = c.copy_unread(into);
+  if (copied > 0) c.consume(copied);
+  if (copied > 0 || c.fin_received() || (*found)->read_shut) return copied;
   if (c.error() != Errc::kOk) return failed(errno_of(c.error()));
   return failed(EAGAIN);
 }
 
 Outcome<size_t> Context::write(int fd, ByteSpan bytes) {
-  const auto found = find(fd);
+  const auto found = find_connection(fd);
   if (!found) return failed(found.error());
-  Socket& socket = **found;
-  if (socket.kind != Kind::kConnection) return failed(ENOTCONN);
-  host::Connection& c = *socket.connection;
+  host::Connection& c = *(*found)->connection;
   if (c.error() != Errc::kOk) return failed(errno_of(c.error()));
   if (is_unused_yet(c.state())) return failed(EAGAIN);
-  if (c.state() != State::kEstablished && c.state() != State::kCloseWait) return failed(EPIPE);
+  if (host::write_is_shut(c.state()) || c.state() == State::kClosed) return failed(EPIPE);
   const size_t taken = c.write(bytes);
   if (taken == 0 && !bytes.empty()) return failed(EAGAIN);
   return taken;
 }
 
 Outcome<void> Context::shutdown(int fd, int how) {
-  const auto found = find(fd);
+  if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return failed(EINVAL);
+  const auto found = find_connection(fd);
   if (!found) return failed(found.error());
   Socket& socket = **found;
-  if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return failed(EINVAL);
-  if (socket.kind != Kind::kConnection) return failed(ENOTCONN);
   if (how != SHUT_WR) socket.read_shut = true;
   if (how != SHUT_RD) socket.connection->shutdown_write();
   socket.look();
@@ -306,13 +300,12 @@ Outcome<Endpoint> Context::local(int fd) {
 }
 
 Outcome<Endpoint> Context::remote(int fd) {
-  const auto found = find(fd);
+  const auto found = find_connection(fd);
   if (!found) return failed(found.error());
-  const Socket& socket = **found;
-  if (socket.kind != Kind::kConnection) return failed(ENOTCONN);
-  const State state = socket.connection->state();
+  const host::Connection& c = *(*found)->connection;
+  const State state = c.state();
   if (is_unused_yet(state) || state == State::kClosed) return failed(ENOTCONN);
-  return socket.connection->tuple().remote;
+  return c.tuple().remote;
 }
 
 Outcome<void> Context::set_option(int fd, int level, int name, ByteSpan value) {
@@ -332,11 +325,9 @@ Outcome<size_t> Context::option(int fd, int level, int name, MutableByteSpan val
 }
 
 Outcome<void> Context::splice(int a, int b, fl_nsplice_callback* callback, void* argument) {
-  const auto first = find(a), second = find(b);
-  if (!first || !second) return failed(EBADF);
-  for (const Socket* socket : {*first, *second}) {
-    if (socket->kind != Kind::kConnection) return failed(ENOTCONN);
-  }
+  const auto first = find_connection(a), second = find_connection(b);
+  if (!first) return failed(first.error());
+  if (!second) return failed(second.error());
   if (a == b) return failed(EINVAL);
   if (free_ends_.empty()) {
     splices_.push_back(std::make_unique<SpliceEnd>(free_ends_));

@@ -78,6 +78,8 @@ class Context {
   class SpliceEnd;
 
   Outcome<Socket*> find(int fd);
+  /// ENOTCONN: it is none.
+  Outcome<Socket*> find_connection(int fd);
   /// nullptr: at the bound.
   Socket* make(const host::ListenOptions& options, int domain);
   void close(Socket& socket);

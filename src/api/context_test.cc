@@ -314,6 +314,7 @@ TEST_F(Contexts, HalfClosedBothWays) {
   EXPECT_EQ(error_of(server_.shutdown(ends.server, SHUT_RDWR)), 0);
   const Events events = run();
   EXPECT_EQ(events, (Events{{ends.server, EPOLLIN | EPOLLHUP}}));
+  EXPECT_EQ(error_of(server_.write(ends.server, std::array<uint8_t, 1>{})), EPIPE);  // it is over
 }
 
 TEST_F(Contexts, ASplice) {

@@ -176,7 +176,7 @@ uint32_t Socket::readiness() const {
   if (c.error() != Errc::kOk && !error_told) ready |= EPOLLERR;
   if (c.readable() > 0 || c.fin_received() || read_shut || over) ready |= EPOLLIN;
   if (c.fin_received() || read_shut || over) ready |= EPOLLRDHUP;
-  const bool write_shut = c.state() >= State::kFinWait1 && c.state() != State::kCloseWait;
+  const bool write_shut = host::write_is_shut(c.state());
   if (over || write_shut || c.writable() > 0) ready |= EPOLLOUT;
   if (over || (write_shut && (c.fin_received() || read_shut))) ready |= EPOLLHUP;
   return ready;

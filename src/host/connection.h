@@ -56,6 +56,11 @@ enum class State : uint8_t {
 };
 /// "ESTABLISHED"
 std::string_view state_name(State state);
+/// Nothing can be written any more, though the connection is not over; a handshake under way is
+/// another matter.
+inline bool write_is_shut(State state) {
+  return state >= State::kFinWait1 && state != State::kCloseWait;
+}
 
 /// What has changed since the observer was last told. Hints: the accessors hold the truth.
 namespace event {

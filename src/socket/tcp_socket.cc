@@ -8,15 +8,6 @@
 
 namespace fairlead {
 namespace detail {
-namespace {
-
-/// Nothing can be written any more; a handshake under way is another matter.
-bool write_is_shut(host::State state) {
-  return state >= host::State::kFinWait1 && state != host::State::kCloseWait;
-}
-
-}  // namespace
-
 SocketWait::~SocketWait() {
   SocketWait*& slot = write_ ? socket_.writer : socket_.reader;
   if (slot == this) slot = nullptr;
@@ -27,7 +18,7 @@ bool SocketWait::ready() const {
   const host::Connection& c = socket_.connection;
   bool over = c.state() == host::State::kClosed || c.state() == host::State::kTimeWait;
   if (over) return true;
-  if (write_ && write_is_shut(c.state())) return true;
+  if (write_ && host::write_is_shut(c.state())) return true;
   return write_ ? c.writable() > 0 : c.readable() > beyond_ || c.fin_received();
 }
 
@@ -90,15 +81,8 @@ void TcpSocket::shutdown() {
 Task<Result<size_t>> TcpSocket::read(MutableByteSpan into) {
   Result<void> ready = co_await readable();
   if (!ready) co_return std::unexpected(ready.error());
-  size_t copied = 0;
-  while (copied < into.size()) {
-    ByteSpan bytes = peek();
-    if (bytes.empty()) break;
-    size_t n = std::min(bytes.size(), into.size() - copied);
-    std::memcpy(into.data() + copied, bytes.data(), n);
-    consume(n);
-    copied += n;
-  }
+  const size_t copied = copy_unread(into);
+  if (copied > 0) consume(copied);
   co_return copied;
 }
 
