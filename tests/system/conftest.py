@@ -78,9 +78,12 @@ def lab() -> Lab:
 
 @pytest.fixture(scope="session")
 def plain_lab() -> Lab:
-    """A wire: every packet is one that a wire would carry, and none overtakes another, as they do
-    between processors with a receive queue each."""
+    """A wire: every packet is one that a wire would carry, none overtakes another, as they do between
+    processors with a receive queue each, and none is lost, as they are behind the 1,000 that a
+    processor's queue holds (net.core.netdev_max_backlog): no more fit the client's buffers."""
     made = make_lab("p", "off", "--rps", "client=1", "--rps", "fairlead=1")
+    for buffer in ("tcp_rmem", "tcp_wmem"):
+        made.run("client", ["sysctl", "-qw", f"net.ipv4.{buffer}=4096 131072 524288"])
     yield made
     made.down()
 
