@@ -22,6 +22,7 @@
 #include "base/time.h"
 #include "port/af_packet.h"
 #include "tests/namespaces.h"
+#include "tests/port_frames.h"
 #include "wire/checksum.h"
 
 namespace fairlead::port {
@@ -39,25 +40,9 @@ void pin_to(int processor) {
   ::sched_setaffinity(0, sizeof set, &set);
 }
 
-/// Ethernet, IPv4 and TCP headers, enough for the kernel to cut the payload into segments.
-TxPacket tcp_packet(const MacAddress& to, ByteSpan payload) {
-  TxPacket packet;
-  packet.header.fill(0);
-  packet.clear();
-  std::ranges::copy(to.bytes, packet.header.begin());
-  const size_t size = 40 + payload.size();
-  const std::array<uint8_t, 12> ip{
-      0x45, 0, static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size), 0, 0, 0x40, 0, 64, 6,
-      0,    0};
-  packet.header[12] = 0x08;
-  std::ranges::copy(ip, &packet.header[14]);
-  packet.l4_offset = 34;
-  packet.header_size = 54;
-  packet.header[46] = 0x50;
-  packet.checksum_partial = true;
-  packet.payload[0] = payload;
-  packet.payload_count = payload.empty() ? 0 : 1;
-  packet.payload_size = static_cast<uint32_t>(payload.size());
+/// A super-packet where there is more than fits a segment.
+TxPacket packet_to(const Port& to, const Port& from, ByteSpan payload) {
+  TxPacket packet = test::tcp_packet(from, to, false, payload);
   if (payload.size() > 1460) packet.gso_size = 1460;
   return packet;
 }
@@ -65,12 +50,6 @@ TxPacket tcp_packet(const MacAddress& to, ByteSpan payload) {
 bool wait_for_packet(const Port& port, int milliseconds_at_most) {
   pollfd waiting{.fd = port.poll_fd(), .events = POLLIN, .revents = 0};
   return ::poll(&waiting, 1, milliseconds_at_most) > 0;
-}
-
-std::unique_ptr<Port> open_port(const char* interface, ReceiveMode mode) {
-  auto ports = open_af_packet({.interface = interface, .receive = mode});
-  CHECK(ports.has_value());
-  return std::move(ports->front());
 }
 
 struct Link {
@@ -81,9 +60,9 @@ struct Link {
   explicit Link(ReceiveMode mode) {
     namespaces.run_in_a("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
     namespaces.run_in_b("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
-    receiver = open_port("fl-b", mode);
+    receiver = test::open_port({.interface = "fl-b", .receive = mode});
     namespaces.enter_a();
-    sender = open_port("fl-a", ReceiveMode::kSocket);
+    sender = test::open_port({.interface = "fl-a", .receive = ReceiveMode::kSocket});
     namespaces.enter_b();
   }
 };
@@ -106,8 +85,8 @@ void run_receiver(Port& port, Reader reader, const std::atomic<bool>& stop,
 
 std::string latency(ReceiveMode mode, Reader reader) {
   Link link(mode);
-  const TxPacket ping = tcp_packet(link.receiver->info().mac, {});
-  const TxPacket pong = tcp_packet(link.sender->info().mac, {});
+  const TxPacket ping = packet_to(*link.receiver, *link.sender, {});
+  const TxPacket pong = packet_to(*link.sender, *link.receiver, {});
   std::atomic<bool> stop{false};
   std::thread receiver([&] { run_receiver(*link.receiver, reader, stop, &pong); });
   std::array<RxPacket, 8> burst;
@@ -138,7 +117,7 @@ double thread_cpu_seconds() {
 std::string rate(ReceiveMode mode, Reader reader, size_t payload_size) {
   Link link(mode);
   const std::vector<uint8_t> payload(payload_size, 0x5a);
-  const std::vector<TxPacket> packets(32, tcp_packet(link.receiver->info().mac, payload));
+  const std::vector<TxPacket> packets(32, packet_to(*link.receiver, *link.sender, payload));
   std::atomic<bool> stop{false};
   double busy = 0;  // seconds
   std::thread receiver([&] {
@@ -177,7 +156,7 @@ void run() {
 
 int main() {
   if (const std::string why = fairlead::test::NamespacePair::why_not(); !why.empty()) {
-    fmt::print(stderr, "port_receive: {}\n", why);
+    fmt::print(stderr, "bench_port_receive: {}\n", why);
     return 1;
   }
   fairlead::port::run();

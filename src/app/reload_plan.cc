@@ -17,7 +17,7 @@ namespace {
 using control::Config;
 
 bool same(const control::InterfaceConfig& a, const control::InterfaceConfig& b) {
-  return a.name == b.name && a.receive_mode == b.receive_mode &&
+  return a.name == b.name && a.receive_mode == b.receive_mode && a.send_mode == b.send_mode &&
          a.receive_buffer == b.receive_buffer && a.seat == b.seat && a.aggregate == b.aggregate;
 }
 

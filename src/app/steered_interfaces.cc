@@ -71,8 +71,8 @@ Result<std::unique_ptr<SteeredInterfaces>> SteeredInterfaces::attach(const contr
     if (options.answer_syns && out->teardowns_) options.teardown_flows = out->teardowns_->fd();
     auto steering = nic::Steering::attach(interface.name, options);
     if (!steering) return std::unexpected(steering.error());
-    out->interfaces_.push_back(
-        {.config = interface, .steering = std::move(*steering), .addresses = {}});
+    out->interfaces_.push_back({.config = interface, .steering = std::move(*steering)});
+    out->open_bursts(out->interfaces_.back());
   }
   if (opens_connections(config)) {
     if (auto set = out->set_local_ports(local_ports_of(config)); !set) {
@@ -102,6 +102,16 @@ void SteeredInterfaces::open_teardowns(const control::Config& config) {
   }
 }
 
+void SteeredInterfaces::open_bursts(Interface& interface) const {
+  if (interface.config.send_mode != control::InterfaceConfig::SendMode::kBurst) return;
+  auto bursts = nic::SendBursts::attach(interface.config.name, splicing_.spreading().shards);
+  if (bursts) {
+    interface.bursts = std::move(*bursts);
+  } else {
+    interface.no_bursts = bursts.error().to_string();
+  }
+}
+
 std::vector<port::NetlinkRouter::Interface> SteeredInterfaces::interfaces() const {
   std::vector<port::NetlinkRouter::Interface> out;
   for (const Interface& interface : interfaces_) {
@@ -120,6 +130,7 @@ Result<std::vector<std::vector<std::unique_ptr<port::Port>>>> SteeredInterfaces:
         .receive = receive_mode(interface.config.receive_mode),
         .filter_fd = interface.steering->filter_fd(),
         .fanout_fd = interface.steering->fanout_fd(),
+        .bursts = interface.bursts ? interface.bursts->memory() : std::span<fl_burst>(),
         .receive_bytes = interface.config.receive_buffer,
     });
     if (!ports) return std::unexpected(ports.error());
@@ -216,6 +227,8 @@ control::Json SteeredInterfaces::describe() const {
         {"setup_reason", interface.steering->setup_reason()},
         {"teardown_seat", interface.steering->teardown_seat()},
         {"teardown_reason", teardowns_ ? interface.steering->teardown_reason() : no_teardowns_},
+        {"send_mode", interface.bursts ? "burst" : "socket"},
+        {"send_reason", interface.no_bursts},
         {"counters", std::move(counters)}};
     splicing_.describe_interface(i, row);
     out.push_back(std::move(row));

@@ -18,6 +18,7 @@
 #include "control/config/config.h"
 #include "control/socket/protocol.h"
 #include "nic/channel/channel.h"
+#include "nic/steering/send_bursts.h"
 #include "nic/steering/steering.h"
 #include "nic/teardown/teardown_map.h"
 #include "port/netlink_router.h"
@@ -79,11 +80,14 @@ class SteeredInterfaces {
   struct Interface {
     control::InterfaceConfig config;
     std::unique_ptr<nic::Steering> steering;
-    std::vector<IpAddress> addresses;  // those the steering knows, sorted
+    std::unique_ptr<nic::SendBursts> bursts{};  // nullptr: none
+    std::string no_bursts{};                    // why there are none, where there were to be
+    std::vector<IpAddress> addresses{};         // those the steering knows, sorted
   };
 
   explicit SteeredInterfaces(const KernelSplicing& splicing) : splicing_(splicing) {}
   void open_teardowns(const control::Config& config);
+  void open_bursts(Interface& interface) const;
   Result<void> sync_addresses(Interface& interface, uint8_t port_index);
 
   const KernelSplicing& splicing_;

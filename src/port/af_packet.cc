@@ -28,11 +28,11 @@ constexpr uint32_t kFanoutIgnoreOutgoing = 0x4000;
 
 class AfPacketPort final : public Port {
  public:
-  AfPacketPort(PortInfo info, UniqueFd fd, std::unique_ptr<FrameReceiver> receiver)
+  AfPacketPort(PortInfo info, UniqueFd fd, std::unique_ptr<FrameReceiver> receiver, fl_burst* burst)
       : info_(std::move(info)),
         fd_(std::move(fd)),
         receiver_(std::move(receiver)),
-        sender_(fd_.get()) {}
+        sender_(fd_.get(), burst) {}
 
   const PortInfo& info() const override { return info_; }
   const PortCounters& counters() override {
@@ -175,6 +175,7 @@ PortInfo port_info(const InterfaceInfo& interface) {
 Result<std::vector<std::unique_ptr<Port>>> open_af_packet(const AfPacketOptions& options) {
   CHECK(options.shards > 0);
   CHECK(options.shards == 1 || options.fanout_fd >= 0);
+  CHECK(options.bursts.empty() || options.bursts.size() >= options.shards);
   const Result<InterfaceInfo> interface = query_interface(options.interface);
   if (!interface) return std::unexpected(interface.error());
 
@@ -192,8 +193,9 @@ Result<std::vector<std::unique_ptr<Port>>> open_af_packet(const AfPacketOptions&
     if (options.shards > 1 && !join_fanout(fd->get(), &group, options.fanout_fd)) {
       return failed(options.interface, "PACKET_FANOUT");
     }
+    fl_burst* const burst = options.bursts.empty() ? nullptr : &options.bursts[shard];
     ports.push_back(std::make_unique<AfPacketPort>(port_info(*interface), std::move(*fd),
-                                                   std::move(*receiver)));
+                                                   std::move(*receiver), burst));
   }
   return ports;
 }

@@ -15,11 +15,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "port/port.h"
+#include "port/send_burst.h"
 
 namespace fairlead::port {
 
@@ -34,8 +36,9 @@ struct AfPacketOptions {
   ReceiveMode receive = ReceiveMode::kRing;
   /// Frames for others are received, too, and VLAN tags are in the frames, as on the wire.
   bool transparent = false;
-  int filter_fd = -1;  // BPF socket filter; -1: every frame
-  int fanout_fd = -1;  // BPF program giving the shard; required with shards > 1
+  int filter_fd = -1;            // BPF socket filter; -1: every frame
+  int fanout_fd = -1;            // BPF program giving the shard; required with shards > 1
+  std::span<fl_burst> bursts{};  // one for each shard, which outlive the ports; none: no bursts
   /// Bound of what waits to be received, per shard, bytes of kernel memory. At the bound the kernel
   /// drops the newest packet: rx_dropped. kRing: a quarter of it is the ring, taken from the start.
   size_t receive_bytes = size_t{32} << 20;

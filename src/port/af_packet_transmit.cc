@@ -14,6 +14,11 @@ bool worth_offering_again(int error) {
   return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EINTR;
 }
 
+void count_sent(std::span<const TxPacket> packets, PortCounters& counters) {
+  counters.tx_packets += packets.size();
+  for (const TxPacket& packet : packets) counters.tx_bytes += packet.size();
+}
+
 }  // namespace
 
 void PacketSender::describe(const TxPacket& packet, size_t slot) {
@@ -26,7 +31,7 @@ void PacketSender::describe(const TxPacket& packet, size_t slot) {
   messages_[slot].msg_hdr.msg_iovlen = size_t{2} + packet.payload_count;
 }
 
-size_t PacketSender::send_batch(std::span<const TxPacket> packets, PortCounters& counters) {
+size_t PacketSender::send_messages(std::span<const TxPacket> packets, PortCounters& counters) {
   for (size_t i = 0; i < packets.size(); ++i) describe(packets[i], i);
   size_t taken = 0;
   bool stale_error_cleared = false;
@@ -47,25 +52,36 @@ size_t PacketSender::send_batch(std::span<const TxPacket> packets, PortCounters&
       ++taken;
       continue;
     }
-    for (const TxPacket& packet : packets.subspan(taken, static_cast<size_t>(sent))) {
-      ++counters.tx_packets;
-      counters.tx_bytes += packet.size();
-    }
+    count_sent(packets.subspan(taken, static_cast<size_t>(sent)), counters);
     taken += static_cast<size_t>(sent);
   }
   return taken;
 }
 
+/// As many as one way of sending takes; 0: no room now.
+size_t PacketSender::send_some(std::span<const TxPacket> packets, PortCounters& counters) {
+  const size_t run = bursts_.run(packets);
+  if (run > 0) {
+    const size_t sent = bursts_.send(packets.first(run));
+    count_sent(packets.first(sent), counters);
+    // What is wrong with the next one sendmmsg() says.
+    if (sent > 0) return sent;
+  }
+  size_t size = std::max<size_t>(run, 1);
+  const size_t most = std::min(packets.size(), kBatch);
+  while (size < most && bursts_.run(packets.subspan(size)) == 0) ++size;
+  return send_messages(packets.first(size), counters);
+}
+
 size_t PacketSender::transmit(std::span<const TxPacket> packets, PortCounters& counters) {
   size_t taken = 0;
   while (taken < packets.size()) {
-    const size_t batch = std::min(packets.size() - taken, kBatch);
-    const size_t n = send_batch(packets.subspan(taken, batch), counters);
-    taken += n;
-    if (n < batch) {
+    const size_t n = send_some(packets.subspan(taken), counters);
+    if (n == 0) {
       ++counters.tx_busy;
       break;
     }
+    taken += n;
   }
   return taken;
 }

@@ -1,11 +1,12 @@
-// PacketSender: TxPackets out of an AF_PACKET socket by sendmmsg().
+// PacketSender: TxPackets out of an AF_PACKET socket, short ones that follow each other in bursts
+// (af_packet_burst.h), others by sendmmsg().
 //
-// Each packet becomes one message of [vnet header | headers | payload spans...]: the kernel gathers
-// it straight from the send buffers. A checksum left partial and a super-packet (gso_size) are
-// described in the vnet header, and the kernel hands both on to the interface; where the interface
-// can't do them the kernel completes the checksum and cuts the segments itself, right before the
-// driver. So every AF_PACKET port offers both, whatever `ethtool -k` says (the tests switch them
-// off and on).
+// There each packet becomes one message of [vnet header | headers | payload spans...]: the kernel
+// gathers it straight from the send buffers. A checksum left partial and a super-packet (gso_size)
+// are described in the vnet header, and the kernel hands both on to the interface; where the
+// interface can't do them the kernel completes the checksum and cuts the segments itself, right
+// before the driver. So every AF_PACKET port offers both, whatever `ethtool -k` says (the tests
+// switch them off and on).
 #pragma once
 
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <span>
 
+#include "port/af_packet_burst.h"
 #include "port/packet.h"
 #include "port/port.h"
 #include "port/vnet_header.h"
@@ -22,8 +24,8 @@ namespace fairlead::port {
 
 class PacketSender {
  public:
-  /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, bound; borrowed.
-  explicit PacketSender(int fd) : fd_(fd) {}
+  /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, bound; borrowed. `burst`: BurstSender's.
+  PacketSender(int fd, fl_burst* burst) : fd_(fd), bursts_(fd, burst) {}
 
   /// As Port::transmit(). The send buffer or the interface's queue being full is "no room now"; a
   /// packet refused for good (too long, interface down) is taken and counted as tx_dropped.
@@ -34,9 +36,11 @@ class PacketSender {
   static constexpr size_t kParts = 2 + TxPacket::kMaxPayloadSpans;
 
   void describe(const TxPacket& packet, size_t slot);
-  size_t send_batch(std::span<const TxPacket> packets, PortCounters& counters);
+  size_t send_some(std::span<const TxPacket> packets, PortCounters& counters);
+  size_t send_messages(std::span<const TxPacket> packets, PortCounters& counters);
 
   int fd_;
+  BurstSender bursts_;
   std::array<VnetHeader, kBatch> vnet_headers_{};
   std::array<std::array<iovec, kParts>, kBatch> parts_{};
   std::array<mmsghdr, kBatch> messages_{};

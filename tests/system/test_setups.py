@@ -1,4 +1,4 @@
-"""Other ways to set Fairlead up: several shards, no receive ring, NewReno."""
+"""Other ways to set Fairlead up: several shards, no receive ring, no bursts, NewReno."""
 
 import pytest
 from harness.client import assert_flawless, assert_intact
@@ -10,6 +10,7 @@ SETUPS = {
     "two shards": {"more": "shards 2\n"},
     "no receive ring": {"interface": "receive_mode socket"},
     "two shards, no receive ring": {"more": "shards 2\n", "interface": "receive_mode socket"},
+    "no bursts": {"interface": "send_mode socket"},
     "newreno": {"more": "tcp { congestion newreno }\n"},
     "small buffers": {"more": "tcp { send_buffer 4096 4096; receive_buffer 4096 4096 }\n"},
 }
@@ -42,3 +43,15 @@ def test_both_of_two_shards_get_connections(lab, binaries, tmp_path, client):
         assert len(received) == 2 and min(received) > 100, received
     finally:
         server.stop()
+
+
+def test_short_packets_leave_as_the_interface_says(lab, binaries, tmp_path):
+    for asked, sends in (("", "burst"), ("send_mode socket", "socket")):
+        scratch = tmp_path / sends
+        scratch.mkdir()
+        server = FairleadServer(lab, binaries, scratch, interface=asked)
+        try:
+            interface, = server.show_json("stats")["interfaces"]
+            assert (interface["send_mode"], interface["send_reason"]) == (sends, "")
+        finally:
+            server.stop()

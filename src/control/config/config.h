@@ -29,8 +29,14 @@ struct InterfaceConfig {
     kRing,    // memory shared with the kernel, for what is short
   };
 
+  enum class SendMode : uint8_t {
+    kSocket,  // a message for each packet
+    kBurst,   // one for many, where they are short
+  };
+
   std::string name;
   ReceiveMode receive_mode = ReceiveMode::kRing;
+  SendMode send_mode = SendMode::kBurst;
   nic::SeatChoice seat = nic::SeatChoice::kAutomatic;  // where its connections are spliced
   uint32_t receive_buffer = 32u << 20;  // bytes of kernel memory that may wait, per shard
   enum class Aggregate : uint8_t {

@@ -28,7 +28,8 @@ TEST(Config, EveryTopDirectiveIsRead) {
       control_socket /tmp/x.sock; log_level debug; shards 4; coalesce 100us
       max_connections 1000; max_buffer_memory 64M
       local_ports 50000 50999; splice_rules 1000
-      interface eth0 { receive_mode socket; receive_buffer 1M; seat xdp }
+      interface eth0 { receive_mode socket; send_mode socket;
+                       receive_buffer 1M; seat xdp }
   )");
   EXPECT_EQ(config.control_socket, "/tmp/x.sock");
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
@@ -42,12 +43,14 @@ TEST(Config, EveryTopDirectiveIsRead) {
   ASSERT_EQ(config.interfaces.size(), 2u);
   EXPECT_EQ(config.interfaces[1].name, "eth0");
   EXPECT_EQ(config.interfaces[1].receive_mode, InterfaceConfig::ReceiveMode::kSocket);
+  EXPECT_EQ(config.interfaces[1].send_mode, InterfaceConfig::SendMode::kSocket);
   EXPECT_EQ(config.interfaces[1].receive_buffer, 1u << 20);
   EXPECT_EQ(config.interfaces[1].seat, nic::SeatChoice::kXdp);
   EXPECT_EQ(config.interfaces[0].seat, nic::SeatChoice::kAutomatic);
   EXPECT_EQ(config.splice_rules, 1000u);
   EXPECT_EQ(config.stack.max_splices, 500u);
   EXPECT_EQ(config.interfaces[0].receive_mode, InterfaceConfig::ReceiveMode::kRing);
+  EXPECT_EQ(config.interfaces[0].send_mode, InterfaceConfig::SendMode::kBurst);
   EXPECT_EQ(good("control_socket off").control_socket, "");
 }
 
@@ -145,7 +148,7 @@ TEST(Config, UnknownWordsAreNamedWithTheNearestKnownOne) {
       R"(f:1:27: unknown word "frobnicate" in echo_server; expected one of: backlog, chargen, discard, limit, setup_offload, teardown_offload)");
   EXPECT_EQ(
       bad("interface eth0 { speed 1 }"),
-      R"(f:1:18: unknown word "speed" in interface; expected one of: aggregate, receive_buffer, receive_mode, seat)");
+      R"(f:1:18: unknown word "speed" in interface; expected one of: aggregate, receive_buffer, receive_mode, seat, send_mode)");
 }
 
 TEST_P(ConfigRejects, WithPlaceFoundAndExpected) {
@@ -203,6 +206,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{
             "interface eth0 { receive_mode fast }",
             R"(1:31: found "fast" for MODE of "receive_mode socket|ring"; expected one of: socket, ring)"},
+        Wrong{
+            "interface eth0 { send_mode fast }",
+            R"(1:28: found "fast" for MODE of "send_mode socket|burst"; expected one of: socket, burst)"},
         Wrong{
             "interface eth0 { seat kernel }",
             R"(1:23: found "kernel" for SEAT of "seat automatic|tc|xdp|user"; expected one of: automatic, tc, xdp, user)"},

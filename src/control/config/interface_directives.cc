@@ -42,6 +42,15 @@ constexpr Directive<InterfaceConfig> kInterface[] = {
            in.arguments.choice("SEAT", kSeats, index);
            out.seat = static_cast<nic::SeatChoice>(index);
          }},
+    {.keyword = "send_mode",
+     .usage = "send_mode socket|burst",
+     .read =
+         [](DirectiveInput& in, InterfaceConfig& out) {
+           static constexpr std::string_view kModes[] = {"socket", "burst"};
+           auto index = static_cast<size_t>(out.send_mode);
+           in.arguments.choice("MODE", kModes, index);
+           out.send_mode = static_cast<InterfaceConfig::SendMode>(index);
+         }},
 };
 
 }  // namespace

@@ -247,6 +247,8 @@ std::string render_stats(const Json& stats) {
                                         {"seat", "seat", Align::kLeft},
                                         {"seat_attached", "attached", Align::kLeft},
                                         {"seat_reason", "reason", Align::kLeft},
+                                        {"send_mode", "sends", Align::kLeft},
+                                        {"send_reason", "reason", Align::kLeft},
                                         {"setup_seat", "setup", Align::kLeft},
                                         {"setup_reason", "reason", Align::kLeft},
                                         {"teardown_seat", "teardown", Align::kLeft},

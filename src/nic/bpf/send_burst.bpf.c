@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Egress: where a packet socket has filled in a burst (port/send_burst.h), the frame that it sends
+ * becomes each of the burst's in turn.
+ *
+ * A packet socket sends frame by frame, and behind each the kernel runs softirqs: on a veth that is an
+ * interrupt to the receiver's processor for every frame. Here a burst leaves with softirqs off, and
+ * there is one behind it.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "port/send_burst.h"
+
+#define FL_TCX_NEXT (-1) /* TCX_NEXT of newer headers */
+#define FL_XMIT_CN 2     /* NET_XMIT_CN of the kernel's: taken, and the queue is nearly full */
+
+/* Set before loading. */
+const volatile __u32 shards = 1;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fl_burst);
+} bursts SEC(".maps");
+
+static struct fl_burst *burst_of(__u64 socket)
+{
+	for (__u32 shard = 0; shard < shards && shard < FL_BURST_SHARDS; ++shard) {
+		__u32 key = shard; /* the verifier loses count of what is in memory */
+		struct fl_burst *burst = bpf_map_lookup_elem(&bursts, &key);
+
+		if (burst && burst->socket == socket)
+			return burst;
+	}
+	return 0;
+}
+
+/* Makes the packet this frame. */
+static long become(struct __sk_buff *skb, const struct fl_burst_frame *frame)
+{
+	__u32 size = frame->size;
+
+	if (size < 1 || size > FL_BURST_FRAME)
+		return -1;
+	if (skb->len != size && bpf_skb_change_tail(skb, size, 0))
+		return -1;
+	return bpf_skb_store_bytes(skb, 0, frame->bytes, size, 0);
+}
+
+/* 0: it left. */
+static long put_out(struct __sk_buff *skb)
+{
+	long error = bpf_clone_redirect(skb, skb->ifindex, 0);
+
+	return error == FL_XMIT_CN ? 0 : error;
+}
+
+SEC("tc")
+int fl_send_burst(struct __sk_buff *skb)
+{
+	__u64 socket = bpf_get_socket_cookie(skb);
+	/* Clones belong to no socket. */
+	struct fl_burst *burst = socket ? burst_of(socket) : 0;
+	__u32 size = burst ? burst->size : 0;
+
+	if (!size)
+		return FL_TCX_NEXT;
+	burst->size = 0;
+	for (__u32 i = 0; i < size && i < FL_BURST_FRAMES; ++i) {
+		if (become(skb, &burst->frames[i]))
+			return TC_ACT_SHOT;
+		if (i + 1 < size && put_out(skb))
+			return TC_ACT_SHOT;
+		burst->sent = i + 1;
+	}
+	return FL_TCX_NEXT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,190 @@
+// Short frames that leave in bursts, between two namespaces: none is lost, doubled or overtaken,
+// whatever is in the way.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "nic/steering/send_bursts.h"
+#include "tests/namespaces.h"
+#include "tests/port_frames.h"
+
+namespace fairlead::port {
+namespace {
+
+using test::NamespacePair;
+using test::open_port;
+using test::receive_payload;
+using test::tcp_packet;
+
+constexpr uint32_t kUntouched = 77;
+
+class PortBursts : public testing::Test {
+ protected:
+  void SetUp() override {
+    FAIRLEAD_REQUIRE_NAMESPACES();
+    namespaces_.emplace();
+    namespaces_->enter_a();
+    a_ = open_port({.interface = "fl-a"});
+    namespaces_->enter_b();
+    auto bursts = nic::SendBursts::attach("fl-b", kShards);
+    if (!bursts && bursts.error().code == Errc::kNotSupported) {
+      GTEST_SKIP() << bursts.error().to_string();
+    }
+    ASSERT_TRUE(bursts) << bursts.error().to_string();
+    bursts_ = std::move(*bursts);
+    b_ = open_port({.interface = "fl-b", .bursts = bursts_->memory()});
+  }
+
+  /// A frame for each payload.
+  std::vector<TxPacket> packets_of(const std::vector<std::vector<uint8_t>>& payloads,
+                                   bool ipv6 = false) {
+    std::vector<TxPacket> out;
+    for (const auto& payload : payloads) {
+      out.push_back(tcp_packet(*b_, *a_, ipv6, payload));
+      if (payload.size() > 1400) out.back().gso_size = 1400;
+    }
+    return out;
+  }
+
+  /// `count` of `size` bytes, each of a value of its own.
+  static std::vector<std::vector<uint8_t>> numbered(size_t count, size_t size) {
+    std::vector<std::vector<uint8_t>> out;
+    for (size_t i = 0; i < count; ++i) out.emplace_back(size, static_cast<uint8_t>(i));
+    return out;
+  }
+
+  static std::vector<uint8_t> joined(const std::vector<std::vector<uint8_t>>& payloads) {
+    std::vector<uint8_t> out;
+    for (const auto& payload : payloads) out.insert(out.end(), payload.begin(), payload.end());
+    return out;
+  }
+
+  /// Of the last burst of b_, the frames that the program put out.
+  uint32_t& put_out() { return bursts_->memory()[0].sent; }
+
+  static constexpr unsigned kShards = 2;
+  std::optional<NamespacePair> namespaces_;
+  std::unique_ptr<nic::SendBursts> bursts_;  // outlives the ports
+  std::unique_ptr<Port> a_;
+  std::unique_ptr<Port> b_;
+};
+
+TEST_F(PortBursts, ABurstLeavesWithOneSystemCallWholeAndInOrder) {
+  for (const bool ipv6 : {false, true}) {
+    for (const bool offloads : {false, true}) {
+      SCOPED_TRACE(testing::Message() << (ipv6 ? "IPv6" : "IPv4") << ", offloads " << offloads);
+      namespaces_->set_offloads(offloads);
+      const auto payloads = numbered(FL_BURST_FRAMES, 101);
+      EXPECT_EQ(b_->transmit(packets_of(payloads, ipv6)), payloads.size());
+      EXPECT_EQ(put_out(), payloads.size());
+      const auto received = receive_payload(*a_, joined(payloads).size());
+      EXPECT_EQ(received.payload, joined(payloads));
+      EXPECT_EQ(received.frames, payloads.size());
+      EXPECT_EQ(received.bad_checksums, 0u);
+    }
+  }
+  EXPECT_EQ(b_->counters().tx_packets, 4u * FL_BURST_FRAMES);
+  EXPECT_EQ(b_->counters().tx_busy, 0u);
+  EXPECT_EQ(b_->counters().tx_dropped, 0u);
+}
+
+TEST_F(PortBursts, ShortAndLongFramesLeaveInTheirOrder) {
+  Rng rng(1);
+  for (size_t round = 0; round < 300; ++round) {
+    std::vector<std::vector<uint8_t>> payloads;
+    const size_t count = 1 + rng.below(100);
+    for (size_t i = 0; i < count; ++i) {
+      // Most are short; all lengths round the longest that a burst takes are among them.
+      const size_t size = rng.chance(0.1)   ? 1 + rng.below(20'000)
+                          : rng.chance(0.2) ? 430 + rng.below(50)
+                                            : 1 + rng.below(200);
+      payloads.emplace_back(size, static_cast<uint8_t>(rng.below(256)));
+    }
+    const bool ipv6 = rng.chance(0.5);
+    ASSERT_EQ(b_->transmit(packets_of(payloads, ipv6)), count);
+    const auto received = receive_payload(*a_, joined(payloads).size());
+    ASSERT_EQ(received.payload, joined(payloads)) << "round " << round;
+    ASSERT_EQ(received.bad_checksums, 0u);
+  }
+  EXPECT_EQ(b_->counters().tx_dropped, 0u);
+}
+
+TEST_F(PortBursts, AFullQueueTakesFewerAndNoneIsLostOrDoubled) {
+  namespaces_->run_in_b("tc qdisc add dev fl-b root tbf rate 20mbit burst 2000 limit 4000");
+  const auto payloads = numbered(200, 100);
+  const auto packets = packets_of(payloads);
+  std::vector<uint8_t> received;
+  size_t taken = 0;
+  for (int tries = 0; taken < packets.size() && tries < 10'000; ++tries) {
+    taken += b_->transmit(std::span(packets).subspan(taken));
+    const auto now = receive_payload(*a_, 1);
+    received.insert(received.end(), now.payload.begin(), now.payload.end());
+  }
+  ASSERT_EQ(taken, packets.size());
+  const auto rest = receive_payload(*a_, joined(payloads).size() - received.size());
+  received.insert(received.end(), rest.payload.begin(), rest.payload.end());
+  EXPECT_EQ(received, joined(payloads));
+  EXPECT_GT(b_->counters().tx_busy, 0u);
+  EXPECT_EQ(b_->counters().tx_dropped, 0u);
+  EXPECT_EQ(b_->counters().tx_packets, packets.size());
+}
+
+TEST_F(PortBursts, InterfaceThatIsDownDropsAndCountsInsteadOfBlocking) {
+  const auto payloads = numbered(5, 10);
+  namespaces_->run_in_b("ip link set fl-b down");
+  EXPECT_EQ(b_->transmit(packets_of(payloads)), 5u);
+  EXPECT_EQ(b_->counters().tx_dropped, 5u);
+  namespaces_->run_in_b("ip link set fl-b up");
+  EXPECT_EQ(b_->transmit(packets_of(payloads)), 5u);
+  EXPECT_EQ(b_->counters().tx_packets, 5u);
+  EXPECT_EQ(receive_payload(*a_, 50).payload, joined(payloads));
+}
+
+TEST_F(PortBursts, WithoutTheProgramEachLeavesByItself) {
+  std::vector<fl_burst> nobodys(1);
+  const auto port = open_port({.interface = "fl-b", .bursts = nobodys});
+  const auto payloads = numbered(30, 20);
+  EXPECT_EQ(port->transmit(packets_of(payloads)), 30u);
+  EXPECT_EQ(receive_payload(*a_, 600).payload, joined(payloads));
+  EXPECT_EQ(port->counters().tx_packets, 30u);
+}
+
+TEST_F(PortBursts, FramesOfOtherSocketsAreLeftAlone) {
+  const auto mine = open_port({.interface = "fl-b", .bursts = bursts_->memory().subspan(1)});
+  const auto other = open_port({.interface = "fl-b"});
+  for (fl_burst& burst : bursts_->memory()) burst.size = kUntouched;
+  const std::vector<std::vector<uint8_t>> payloads{{1, 2, 3}};
+  EXPECT_EQ(other->transmit(packets_of(payloads)), 1u);
+  EXPECT_EQ(receive_payload(*a_, 3).payload, payloads[0]);
+  for (const fl_burst& burst : bursts_->memory()) EXPECT_EQ(burst.size, kUntouched);
+  for (fl_burst& burst : bursts_->memory()) burst.size = 0;
+
+  // Each socket has its own.
+  put_out() = kUntouched;
+  EXPECT_EQ(mine->transmit(packets_of(numbered(3, 5))), 3u);
+  EXPECT_EQ(bursts_->memory()[1].sent, 3u);
+  EXPECT_EQ(put_out(), kUntouched);
+  EXPECT_EQ(receive_payload(*a_, 15).payload, joined(numbered(3, 5)));
+}
+
+TEST_F(PortBursts, ThereMayBeAsManySocketsAsShards) {
+  const auto bursts = nic::SendBursts::attach("fl-b", FL_BURST_SHARDS);
+  ASSERT_TRUE(bursts) << bursts.error().to_string();
+  const auto last = open_port({.interface = "fl-b", .bursts = (*bursts)->memory().last(1)});
+  EXPECT_EQ(last->transmit(packets_of(numbered(3, 5))), 3u);
+  EXPECT_EQ((*bursts)->memory().back().sent, 3u);
+  EXPECT_EQ(receive_payload(*a_, 15).payload, joined(numbered(3, 5)));
+}
+
+TEST_F(PortBursts, AnInterfaceThatIsNotThereIsNamed) {
+  const auto bursts = nic::SendBursts::attach("fl-nowhere", 1);
+  ASSERT_FALSE(bursts);
+  EXPECT_EQ(bursts.error().to_string(), "interface fl-nowhere: no such interface");
+}
+
+}  // namespace
+}  // namespace fairlead::port
