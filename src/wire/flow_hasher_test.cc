@@ -17,7 +17,8 @@ uint64_t hashed(const SipKey& key, const FourTuple& tuple) { return FlowHasher(k
 TEST(FlowHasher, IsTheKeyedHashHoweverOftenAndByWhicheverCopyItIsAsked) {
   const SipKey key{7, 8};
   const FlowHasher hasher(key);
-  const FlowHasher copy = hasher;
+  FlowHasher copy({});
+  copy = hasher;
   Rng rng(1);
   EXPECT_EQ(hasher({}), siphash13(key, FourTuple{}));
   for (int i = 0; i < 100'000; ++i) {
