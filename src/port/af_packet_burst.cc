@@ -52,29 +52,35 @@ BurstSender::~BurstSender() {
 }
 
 size_t BurstSender::run(std::span<const TxPacket> packets) const {
-  if (burst_ == nullptr) return 0;
+  if (burst_ == nullptr || packets.empty()) return 0;
   packets = packets.first(std::min(packets.size(), kMax));
-  const auto end = std::ranges::find_if_not(packets, fits);
+  const bool ipv6 = packets[0].ipv6;
+  const auto end = std::ranges::find_if_not(
+      packets, [ipv6](const TxPacket& packet) { return packet.ipv6 == ipv6 && fits(packet); });
   const auto count = static_cast<size_t>(end - packets.begin());
   return count < 2 ? 0 : count;
 }
 
-size_t BurstSender::send(std::span<const TxPacket> packets) {
+bool BurstSender::send(std::span<const TxPacket> packets, PortCounters& counters) {
   for (size_t i = 0; i < packets.size(); ++i) write_frame(packets[i], burst_->frames[i]);
-  const auto size = static_cast<uint32_t>(packets.size());
-  burst_->sent = 0;
-  burst_->size = size;
-  // Were the program not there, the first one would leave as it is.
+  fl_burst_frame& last = burst_->frames[packets.size() - 1];
+  burst_->size = static_cast<uint32_t>(packets.size());
   VnetHeader nothing_to_do{};
-  iovec parts[] = {{&nothing_to_do, sizeof nothing_to_do},
-                   {burst_->frames[0].bytes, burst_->frames[0].size}};
+  iovec parts[] = {{&nothing_to_do, sizeof nothing_to_do}, {last.bytes, last.size}};
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = std::size(parts);
-  const bool left = ::sendmsg(fd_, &message, MSG_DONTWAIT) >= 0;
-  if (burst_->size == 0) return left ? burst_->sent : std::min(burst_->sent, size - 1);
-  burst_->size = 0;
-  return left ? 1 : 0;
+  const bool last_left = ::sendmsg(fd_, &message, MSG_DONTWAIT) >= 0;
+  if (burst_->size != 0) {
+    burst_->size = 0;
+    if (last_left) burst_ = nullptr;
+    return false;
+  }
+  const size_t left = burst_->sent + (last_left ? 1u : 0u);
+  counters.tx_packets += left;
+  counters.tx_bytes += burst_->sent_bytes + (last_left ? last.size : 0u);
+  counters.tx_dropped += packets.size() - left;
+  return true;
 }
 
 }  // namespace fairlead::port

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "port/packet.h"
+#include "port/port.h"
 #include "port/send_burst.h"
 
 namespace fairlead::port {
@@ -22,9 +23,10 @@ class BurstSender {
 
   /// How many of the first packets can leave in a burst: 0 where fewer than two can.
   size_t run(std::span<const TxPacket> packets) const;
-  /// Sends such packets from the front; returns how many. Fewer: the rest is to be sent otherwise,
-  /// or later.
-  size_t send(std::span<const TxPacket> packets);
+  /// Sends such packets, and counts them as sent or dropped. False: none, there is no room now, or
+  /// no program any more: then there are no bursts from here on, and the last packet may leave
+  /// twice.
+  bool send(std::span<const TxPacket> packets, PortCounters& counters);
 
  private:
   int fd_;

@@ -9,14 +9,10 @@ namespace {
 /// The kernel reads what it sends; iovec just has no const in it.
 iovec part(ByteSpan bytes) { return {const_cast<uint8_t*>(bytes.data()), bytes.size()}; }
 
-/// EAGAIN: send buffer full. ENOBUFS: the interface's queue dropped it. ENOMEM: no sk_buff.
+/// EAGAIN: send buffer full. ENOMEM: no sk_buff. Not ENOBUFS: the interface's queue, or a filter at
+/// its egress, has dropped the packet, and may do so for ever.
 bool worth_offering_again(int error) {
-  return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EINTR;
-}
-
-void count_sent(std::span<const TxPacket> packets, PortCounters& counters) {
-  counters.tx_packets += packets.size();
-  for (const TxPacket& packet : packets) counters.tx_bytes += packet.size();
+  return error == EAGAIN || error == ENOMEM || error == EINTR;
 }
 
 }  // namespace
@@ -52,7 +48,10 @@ size_t PacketSender::send_messages(std::span<const TxPacket> packets, PortCounte
       ++taken;
       continue;
     }
-    count_sent(packets.subspan(taken, static_cast<size_t>(sent)), counters);
+    for (const TxPacket& packet : packets.subspan(taken, static_cast<size_t>(sent))) {
+      ++counters.tx_packets;
+      counters.tx_bytes += packet.size();
+    }
     taken += static_cast<size_t>(sent);
   }
   return taken;
@@ -61,12 +60,7 @@ size_t PacketSender::send_messages(std::span<const TxPacket> packets, PortCounte
 /// As many as one way of sending takes; 0: no room now.
 size_t PacketSender::send_some(std::span<const TxPacket> packets, PortCounters& counters) {
   const size_t run = bursts_.run(packets);
-  if (run > 0) {
-    const size_t sent = bursts_.send(packets.first(run));
-    count_sent(packets.first(sent), counters);
-    // What is wrong with the next one sendmmsg() says.
-    if (sent > 0) return sent;
-  }
+  if (run > 0 && bursts_.send(packets.first(run), counters)) return run;
   size_t size = std::max<size_t>(run, 1);
   const size_t most = std::min(packets.size(), kBatch);
   while (size < most && bursts_.run(packets.subspan(size)) == 0) ++size;

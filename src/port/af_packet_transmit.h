@@ -27,8 +27,9 @@ class PacketSender {
   /// `fd`: an AF_PACKET socket with PACKET_VNET_HDR, bound; borrowed. `burst`: BurstSender's.
   PacketSender(int fd, fl_burst* burst) : fd_(fd), bursts_(fd, burst) {}
 
-  /// As Port::transmit(). The send buffer or the interface's queue being full is "no room now"; a
-  /// packet refused for good (too long, interface down) is taken and counted as tx_dropped.
+  /// As Port::transmit(). A full send buffer is "no room now". A packet that the interface refuses
+  /// (too long, interface down) or drops (its queue is full, a filter at its egress) is taken and
+  /// counted as tx_dropped.
   size_t transmit(std::span<const TxPacket> packets, PortCounters& counters);
 
  private:

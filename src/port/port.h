@@ -30,7 +30,7 @@ struct PortCounters {
   uint64_t tx_packets = 0;
   uint64_t tx_bytes = 0;
   uint64_t tx_busy = 0;     // transmit() took less than it was offered
-  uint64_t tx_dropped = 0;  // refused by the interface and given up (link down, too long)
+  uint64_t tx_dropped = 0;  // refused or dropped by the interface (down, too long, queue full)
 };
 
 class Port {

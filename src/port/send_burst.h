@@ -3,8 +3,9 @@
  * Memory that a packet socket and a kernel program share (nic/bpf/send_burst.bpf.c): the short
  * frames of a burst, which leave with one system call. Plain C.
  *
- * The socket's owner fills frames[0] to frames[size - 1] in and sends a frame, any frame. The
- * program sees it leave and puts out the burst in its place, in the same system call.
+ * The socket's owner fills frames[0] to frames[size - 1] in and sends the last of them. The program
+ * sees it leave and puts out the others before it, in the same system call. All are of one
+ * EtherType.
  */
 #pragma once
 
@@ -22,6 +23,9 @@ struct fl_burst_frame {
 struct fl_burst {
   __u64 socket; /* its cookie (SO_COOKIE); 0: none yet */
   __u32 size;   /* frames; 0 once the program has seen them */
-  __u32 sent;   /* those that were put out, from the first on */
+  /* Of all but the last, those that left; others were dropped: a full queue, a filter. */
+  __u32 sent;
+  __u32 sent_bytes;
+  __u32 reserved;
   struct fl_burst_frame frames[FL_BURST_FRAMES];
 };

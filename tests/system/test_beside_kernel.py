@@ -3,6 +3,7 @@
 import hashlib
 import re
 import threading
+import time
 
 import pytest
 from harness.capture import RST, Capture
@@ -75,3 +76,19 @@ def test_no_reset_is_sent_for_our_connections(server, client, any_lab, family, t
                                50), 5000)
     assert capture.stop() == 0
     assert any_lab.tcp_counter("fairlead", "OutRsts") == before
+
+
+def test_what_the_interface_never_takes_holds_nothing_else_up(fairlead, client, lab):
+    """Its queue takes no packet of more than 400 bytes, ever."""
+    lab.run("fairlead", ["tc", "qdisc", "add", "dev", "fairlead", "root", "bfifo", "limit", "400"])
+    try:
+        starved = InBackground(lambda: client.run(
+            "requests", "ipv4", ECHO, "--connections", 1, "--size", 1000, timeout=3))
+        time.sleep(1)  # its echo has been dropped, and sent again
+        assert_flawless(client.run("requests", "ipv4", ECHO, "--connections", 200, "--concurrency", 10,
+                                   "--size", 64, timeout=20), 200)
+        starved.stop()
+        port, = fairlead.show_json("stats")["ports"]
+        assert port["tx_dropped"] > 0
+    finally:
+        lab.run("fairlead", ["tc", "qdisc", "del", "dev", "fairlead", "root"])

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Egress: where a packet socket has filled in a burst (port/send_burst.h), the frame that it sends
- * becomes each of the burst's in turn.
+ * becomes each of the burst's in turn, to be cloned, and is itself again at the end.
  *
  * A packet socket sends frame by frame, and behind each the kernel runs softirqs: on a veth that is an
  * interrupt to the receiver's processor for every frame. Here a burst leaves with softirqs off, and
@@ -52,7 +52,7 @@ static long become(struct __sk_buff *skb, const struct fl_burst_frame *frame)
 	return bpf_skb_store_bytes(skb, 0, frame->bytes, size, 0);
 }
 
-/* 0: it left. */
+/* 0: a copy of the packet has left. It comes by here itself, as nobody's. */
 static long put_out(struct __sk_buff *skb)
 {
 	long error = bpf_clone_redirect(skb, skb->ifindex, 0);
@@ -64,21 +64,26 @@ SEC("tc")
 int fl_send_burst(struct __sk_buff *skb)
 {
 	__u64 socket = bpf_get_socket_cookie(skb);
-	/* Clones belong to no socket. */
 	struct fl_burst *burst = socket ? burst_of(socket) : 0;
 	__u32 size = burst ? burst->size : 0;
+	__u32 sent = 0;
+	__u32 bytes = 0;
 
 	if (!size)
 		return FL_TCX_NEXT;
 	burst->size = 0;
-	for (__u32 i = 0; i < size && i < FL_BURST_FRAMES; ++i) {
-		if (become(skb, &burst->frames[i]))
-			return TC_ACT_SHOT;
-		if (i + 1 < size && put_out(skb))
-			return TC_ACT_SHOT;
-		burst->sent = i + 1;
+	for (__u32 i = 0; i + 1 < size && i + 1 < FL_BURST_FRAMES; ++i) {
+		const struct fl_burst_frame *frame = &burst->frames[i];
+
+		if (become(skb, frame) || put_out(skb))
+			continue;
+		++sent;
+		bytes += frame->size;
 	}
-	return FL_TCX_NEXT;
+	burst->sent = sent;
+	burst->sent_bytes = bytes;
+	/* The last is what it was when it came: whoever has seen it before this program has seen it. */
+	return become(skb, &burst->frames[(size - 1) % FL_BURST_FRAMES]) ? TC_ACT_SHOT : FL_TCX_NEXT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
