@@ -7,7 +7,9 @@
 //
 // Prints one JSON object. The rate is that of a host core which is never idle: transactions by the
 // time that its thread had something to do, in cycles of the time stamp counter, less the share of
-// time in which another process ran there. bench/short_connections.py makes the paper's tables.
+// time in which another process ran there. A core that was idle is told of a frame 20 us after it
+// came, as by a network card with interrupt moderation, and so takes bursts like a busy one.
+// bench/short_connections.py makes the paper's tables.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
