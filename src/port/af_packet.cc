@@ -17,6 +17,7 @@
 #include "port/af_packet_socket.h"
 #include "port/af_packet_transmit.h"
 #include "port/interface_info.h"
+#include "wire/ethernet.h"
 
 namespace fairlead::port {
 namespace {
@@ -193,7 +194,10 @@ Result<std::vector<std::unique_ptr<Port>>> open_af_packet(const AfPacketOptions&
     if (options.shards > 1 && !join_fanout(fd->get(), &group, options.fanout_fd)) {
       return failed(options.interface, "PACKET_FANOUT");
     }
-    fl_burst* const burst = options.bursts.empty() ? nullptr : &options.bursts[shard];
+    // The kernel compares a message with the MTU, not the frames that it becomes.
+    const bool bursts =
+        !options.bursts.empty() && interface->mtu + wire::kEthernetSize >= FL_BURST_FRAME;
+    fl_burst* const burst = bursts ? &options.bursts[shard] : nullptr;
     ports.push_back(std::make_unique<AfPacketPort>(port_info(*interface), std::move(*fd),
                                                    std::move(*receiver), burst));
   }

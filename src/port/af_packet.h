@@ -43,7 +43,8 @@ struct AfPacketOptions {
   /// drops the newest packet: rx_dropped. kRing: a quarter of it is the ring, taken from the start.
   size_t receive_bytes = size_t{32} << 20;
   /// Bound of what was sent and is still held by the interface, bytes of kernel memory. At the
-  /// bound transmit() takes less than it is offered.
+  /// bound transmit() takes less than it is offered. Of a burst the last frame counts: what bounds
+  /// the others is the interface's queue.
   size_t send_bytes = size_t{8} << 20;
 };
 

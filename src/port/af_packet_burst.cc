@@ -77,6 +77,7 @@ bool BurstSender::send(std::span<const TxPacket> packets, PortCounters& counters
     return false;
   }
   const size_t left = burst_->sent + (last_left ? 1u : 0u);
+  ++counters.tx_bursts;
   counters.tx_packets += left;
   counters.tx_bytes += burst_->sent_bytes + (last_left ? last.size : 0u);
   counters.tx_dropped += packets.size() - left;

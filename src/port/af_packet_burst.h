@@ -24,8 +24,8 @@ class BurstSender {
   /// How many of the first packets can leave in a burst: 0 where fewer than two can.
   size_t run(std::span<const TxPacket> packets) const;
   /// Sends such packets, and counts them as sent or dropped. False: none, there is no room now, or
-  /// no program any more: then there are no bursts from here on, and the last packet may leave
-  /// twice.
+  /// the program is gone or declines: then there are no bursts from here on, and the last packet
+  /// has left once already, uncounted.
   bool send(std::span<const TxPacket> packets, PortCounters& counters);
 
  private:

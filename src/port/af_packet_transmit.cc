@@ -9,11 +9,9 @@ namespace {
 /// The kernel reads what it sends; iovec just has no const in it.
 iovec part(ByteSpan bytes) { return {const_cast<uint8_t*>(bytes.data()), bytes.size()}; }
 
-/// EAGAIN: send buffer full. ENOMEM: no sk_buff. Not ENOBUFS: the interface's queue, or a filter at
-/// its egress, has dropped the packet, and may do so for ever.
-bool worth_offering_again(int error) {
-  return error == EAGAIN || error == ENOMEM || error == EINTR;
-}
+/// EAGAIN: send buffer full. Not ENOBUFS: the interface's queue, or a filter at its egress, has
+/// dropped the packet, and may do so for ever. Nor ENOMEM: it can't be cut or completed.
+bool worth_offering_again(int error) { return error == EAGAIN || error == EINTR; }
 
 }  // namespace
 

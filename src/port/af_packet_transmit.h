@@ -34,6 +34,7 @@ class PacketSender {
 
  private:
   static constexpr size_t kBatch = PacketBurst::kCapacity;  // packets per system call
+  static_assert(BurstSender::kMax <= kBatch);
   static constexpr size_t kParts = 2 + TxPacket::kMaxPayloadSpans;
 
   void describe(const TxPacket& packet, size_t slot);

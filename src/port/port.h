@@ -29,6 +29,7 @@ struct PortCounters {
   uint64_t rx_truncated = 0;  // longer than the receive buffer, dropped
   uint64_t tx_packets = 0;
   uint64_t tx_bytes = 0;
+  uint64_t tx_bursts = 0;   // of short packets, which left with one system call each
   uint64_t tx_busy = 0;     // transmit() took less than it was offered
   uint64_t tx_dropped = 0;  // refused or dropped by the interface (down, too long, queue full)
 };

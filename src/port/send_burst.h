@@ -21,11 +21,12 @@ struct fl_burst_frame {
 };
 
 struct fl_burst {
-  __u64 socket; /* its cookie (SO_COOKIE); 0: none yet */
-  __u32 size;   /* frames; 0 once the program has seen them */
+  __u64 socket;   /* its cookie (SO_COOKIE); 0: none yet */
+  __u8 apart[56]; /* all packets look at the one, the owner writes the others */
+  __u32 size;     /* frames; 0 once the program has seen them */
   /* Of all but the last, those that left; others were dropped: a full queue, a filter. */
   __u32 sent;
   __u32 sent_bytes;
-  __u32 reserved;
+  __u8 apart_too[52];
   struct fl_burst_frame frames[FL_BURST_FRAMES];
 };

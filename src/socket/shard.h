@@ -6,8 +6,7 @@
 // deadline or a posted call. Shards share nothing; post() is how another thread talks to one.
 //
 // When a port has no room, the tail of the burst it refused is kept, copied, and offered again
-// before anything new is asked from the stack: a full interface queue is no reason for TCP to see
-// loss.
+// before anything new is asked from the stack: a full send buffer is no reason for TCP to see loss.
 #pragma once
 
 #include <poll.h>

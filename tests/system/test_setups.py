@@ -45,13 +45,17 @@ def test_both_of_two_shards_get_connections(lab, binaries, tmp_path, client):
         server.stop()
 
 
-def test_short_packets_leave_as_the_interface_says(lab, binaries, tmp_path):
+def test_short_packets_leave_as_the_interface_says(lab, binaries, tmp_path, client):
     for asked, sends in (("", "burst"), ("send_mode socket", "socket")):
         scratch = tmp_path / sends
         scratch.mkdir()
         server = FairleadServer(lab, binaries, scratch, interface=asked)
         try:
-            interface, = server.show_json("stats")["interfaces"]
+            assert_flawless(client.run("requests", "ipv4", ECHO, "--connections", 500,
+                                       "--concurrency", 50), 500)
+            stats = server.show_json("stats")
+            interface, = stats["interfaces"]
             assert (interface["send_mode"], interface["send_reason"]) == (sends, "")
+            assert (stats["ports"][0]["tx_bursts"] > 0) == (sends == "burst")
         finally:
             server.stop()

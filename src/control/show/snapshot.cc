@@ -42,6 +42,7 @@ Json to_json(size_t shard, const PortSnapshot& port) {
            {"rx_truncated", counters.rx_truncated},
            {"tx_packets", counters.tx_packets},
            {"tx_bytes", counters.tx_bytes},
+           {"tx_bursts", counters.tx_bursts},
            {"tx_busy", counters.tx_busy},
            {"tx_dropped", counters.tx_dropped}};
   if (port.aggregate) {

@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "port/send_burst.h"
@@ -27,6 +28,24 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fl_burst);
 } bursts SEC(".maps");
+
+/* The kernel's own, as far as this program reads them. */
+struct net_device {
+	void *nf_hooks_egress;
+} __attribute__((preserve_access_index));
+struct sk_buff {
+	struct net_device *dev;
+} __attribute__((preserve_access_index));
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym;
+
+/* Netfilter's rules at this egress see no clones: the kernel marks what it has shown them, for as long
+ * as this program runs, and a clone bears the mark. */
+static int has_netfilter(struct __sk_buff *skb)
+{
+	const struct sk_buff *packet = bpf_cast_to_kern_ctx(skb);
+
+	return bpf_core_field_exists(packet->dev->nf_hooks_egress) && packet->dev->nf_hooks_egress;
+}
 
 static struct fl_burst *burst_of(__u64 socket)
 {
@@ -69,7 +88,7 @@ int fl_send_burst(struct __sk_buff *skb)
 	__u32 sent = 0;
 	__u32 bytes = 0;
 
-	if (!size)
+	if (!size || has_netfilter(skb))
 		return FL_TCX_NEXT;
 	burst->size = 0;
 	for (__u32 i = 0; i + 1 < size && i + 1 < FL_BURST_FRAMES; ++i) {

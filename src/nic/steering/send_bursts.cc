@@ -28,13 +28,10 @@ struct BurstSkeletonCloser {
 using BurstSkeleton = std::unique_ptr<send_burst_bpf, BurstSkeletonCloser>;
 
 std::unexpected<Error> bursts_failed(const std::string& interface, const char* step, int error) {
-  if (error == EPERM || error == EACCES) {
-    return fail(Errc::kPermission,
-                fmt::format("bursts on {}: {} needs CAP_BPF and CAP_NET_ADMIN (run as root)",
-                            interface, step));
-  }
-  return fail(Errc::kNotSupported, fmt::format("bursts on {}: {}: {}; they need Linux 6.6 or later",
-                                               interface, step, std::strerror(error)));
+  const char* const hint = error == EPERM ? " (needs CAP_BPF and CAP_NET_ADMIN: run as root)" : "";
+  const Errc code = error == EPERM ? Errc::kPermission : Errc::kNotSupported;
+  return fail(code,
+              fmt::format("bursts on {}: {}: {}{}", interface, step, std::strerror(error), hint));
 }
 
 struct UnmapBursts {
@@ -73,7 +70,7 @@ Result<std::unique_ptr<SendBursts>> SendBursts::attach(const std::string& interf
     return bursts_failed(interface, "sizing the memory", -set);
   }
   if (const int loaded = send_burst_bpf__load(skeleton.get()); loaded != 0) {
-    return bursts_failed(interface, "loading the program", -loaded);
+    return bursts_failed(interface, "loading the program, for Linux 6.6 and later", -loaded);
   }
   const size_t bytes = shards * sizeof(fl_burst);
   void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -85,7 +82,8 @@ Result<std::unique_ptr<SendBursts>> SendBursts::attach(const std::string& interf
       bpf_program__fd(skeleton->progs.fl_send_burst),
       {.interface_index = index, .attach_type = kTcxEgress, .flags = kAtTheHead});
   if (!link) {
-    return bursts_failed(interface, "attaching (TCX link)", errno_of(link.error().code));
+    return bursts_failed(interface, "attaching, by a TCX link of Linux 6.6 and later",
+                         errno_of(link.error().code));
   }
   return std::make_unique<KernelSendBursts>(std::move(skeleton), std::move(memory),
                                             std::move(*link));

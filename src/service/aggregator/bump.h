@@ -10,8 +10,9 @@
 // and its checksum to be completed: an interface that can't keep it whole cuts it into the very
 // segments that came.
 //
-// Where the sending side has no room the bump waits, and packets wait in the other port's receive
-// buffer, up to its bound; at the bound of waiting they are dropped and counted.
+// Where the sending side has no room (a send buffer) the bump waits, and packets wait in the other
+// port's receive buffer, up to its bound; at the bound of waiting they are dropped and counted.
+// What the interface's own queue drops the port counts (tx_dropped).
 #pragma once
 
 #include <atomic>
