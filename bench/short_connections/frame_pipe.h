@@ -42,7 +42,10 @@ class FramePipe {
     // sets.
     const size_t stride = (sizeof(Frame) + frame_bytes) / sizeof(CacheLine) + 1 | 1;
     memory_.resize(frames * stride);
-    for (size_t i = 0; i < frames; ++i) CHECK(free_.push(new (&memory_[i * stride]) Frame));
+    for (size_t i = 0; i < frames; ++i) {
+      const bool pushed = free_.push(new (&memory_[i * stride]) Frame);
+      CHECK(pushed);
+    }
   }
 
   size_t frame_bytes() const { return frame_bytes_; }
