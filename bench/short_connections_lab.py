@@ -8,7 +8,7 @@ setup and teardown by the NIC stack (doc/offload.md), and the same service on ke
     client: stream_client ── veth ── fairlead: fairlead, kernel_echo or echo_server, 1 thread
     (processor 1)                    (processor 0)
 
-Five such labs stand side by side, for kernel_echo, three Fairleads and examples/echo_server.c: what differs between these is one
+Six such labs stand side by side, for kernel_echo, four Fairleads and examples/echo_server.c: what differs between these is one
 for a whole daemon, and the kernel's server should not pay for a steering program. Repetitions alternate
 between all contenders; who is not measured sleeps. kernel_echo is lab/peers/kernel_echo.cc: epoll,
 edge-triggered, accept4; five to six system calls a connection, with those that wait.
@@ -50,7 +50,7 @@ from harness.tables import print_table
 
 SERVER, CLIENT = (["taskset", "-c", processor] for processor in (0, 1))
 SIZE = 64
-COALESCE = "coalesce 200us"
+COALESCE, LONGER = "coalesce 200us", "coalesce 400us"
 LIMITED = 1000  # added to the port of who closes first
 SETUP = 100  # added to a port with setup by the NIC stack
 CONCURRENCY = (32, 128)
@@ -197,6 +197,7 @@ def run(options, scratch: Path) -> None:
                 ("f", lambda *them: start_fairlead(*them, teardown=False)),
                 ("t", lambda *them: start_fairlead(*them, teardown=True)),
                 ("c", lambda *them: start_fairlead(*them, teardown=True, coalesce=COALESCE)),
+                ("l", lambda *them: start_fairlead(*them, teardown=True, coalesce=LONGER)),
                 ("a", start_c_api)):
             lab = Lab(f"{name}{os.getpid() % 10_000_000}", options.offloads,
                       *STEERING[options.softirqs])
