@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "base/time.h"
 #include "control/config/diagnostics.h"
@@ -59,6 +60,14 @@ class Arguments {
   void address(std::string_view name, IpAddress& out);
   /// One of `words`; stores its index.
   void choice(std::string_view name, std::span<const std::string_view> words, size_t& out);
+  /// `words` are the enumerators' names, in their order.
+  template <typename Enum>
+    requires std::is_enum_v<Enum>
+  void choice(std::string_view name, std::span<const std::string_view> words, Enum& out) {
+    auto index = static_cast<size_t>(out);
+    choice(name, words, index);
+    out = static_cast<Enum>(index);
+  }
   /// "on" or "off".
   void on_off(bool& out);
   /// Any word or string that is not empty.

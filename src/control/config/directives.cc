@@ -63,9 +63,7 @@ void read_local_ports(DirectiveInput& in, Config& out) {
 
 void read_log_level(DirectiveInput& in, Config& out) {
   static constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
-  auto index = static_cast<size_t>(out.log_level);
-  in.arguments.choice("LEVEL", kLevels, index);
-  out.log_level = static_cast<LogLevel>(index);
+  in.arguments.choice("LEVEL", kLevels, out.log_level);
 }
 
 void read_metrics(DirectiveInput& in, Config& out) {

@@ -13,9 +13,7 @@ constexpr Directive<InterfaceConfig> kInterface[] = {
      .read =
          [](DirectiveInput& in, InterfaceConfig& out) {
            static constexpr std::string_view kWhen[] = {"automatic", "on", "off"};
-           auto index = static_cast<size_t>(out.aggregate);
-           in.arguments.choice("WHEN", kWhen, index);
-           out.aggregate = static_cast<InterfaceConfig::Aggregate>(index);
+           in.arguments.choice("WHEN", kWhen, out.aggregate);
          }},
     {.keyword = "receive_buffer",
      .usage = "receive_buffer SIZE",
@@ -29,27 +27,21 @@ constexpr Directive<InterfaceConfig> kInterface[] = {
      .read =
          [](DirectiveInput& in, InterfaceConfig& out) {
            static constexpr std::string_view kModes[] = {"socket", "ring"};
-           auto index = static_cast<size_t>(out.receive_mode);
-           in.arguments.choice("MODE", kModes, index);
-           out.receive_mode = static_cast<InterfaceConfig::ReceiveMode>(index);
+           in.arguments.choice("MODE", kModes, out.receive_mode);
          }},
     {.keyword = "seat",
      .usage = "seat automatic|tc|xdp|user",
      .read =
          [](DirectiveInput& in, InterfaceConfig& out) {
            static constexpr std::string_view kSeats[] = {"automatic", "tc", "xdp", "user"};
-           auto index = static_cast<size_t>(out.seat);
-           in.arguments.choice("SEAT", kSeats, index);
-           out.seat = static_cast<nic::SeatChoice>(index);
+           in.arguments.choice("SEAT", kSeats, out.seat);
          }},
     {.keyword = "send_mode",
      .usage = "send_mode socket|burst",
      .read =
          [](DirectiveInput& in, InterfaceConfig& out) {
            static constexpr std::string_view kModes[] = {"socket", "burst"};
-           auto index = static_cast<size_t>(out.send_mode);
-           in.arguments.choice("MODE", kModes, index);
-           out.send_mode = static_cast<InterfaceConfig::SendMode>(index);
+           in.arguments.choice("MODE", kModes, out.send_mode);
          }},
 };
 

@@ -18,9 +18,7 @@ void read_access_log(DirectiveInput& in, Server& out) {
   read_absolute_path(in.arguments, out.access_log);
   if (!in.arguments.more()) return;
   static constexpr std::string_view kFormats[] = {"json", "common"};
-  auto index = static_cast<size_t>(out.access_log_format);
-  in.arguments.choice("FORMAT", kFormats, index);
-  out.access_log_format = static_cast<Server::LogFormat>(index);
+  in.arguments.choice("FORMAT", kFormats, out.access_log_format);
 }
 
 void read_listen(DirectiveInput& in, Server& out) {
@@ -36,9 +34,7 @@ void read_listen(DirectiveInput& in, Server& out) {
 
 void read_splice(DirectiveInput& in, Server& out) {
   static constexpr std::string_view kModes[] = {"off", "on", "early"};
-  auto index = static_cast<size_t>(out.splicing);
-  in.arguments.choice("MODE", kModes, index);
-  out.splicing = static_cast<Server::Splicing>(index);
+  in.arguments.choice("MODE", kModes, out.splicing);
 }
 
 constexpr std::array kOwn = {
@@ -61,9 +57,7 @@ constexpr std::array kOwn = {
                       .read =
                           [](DirectiveInput& in, Server& out) {
                             static constexpr std::string_view kUnits[] = {"connection", "request"};
-                            auto index = static_cast<size_t>(out.balance);
-                            in.arguments.choice("UNIT", kUnits, index);
-                            out.balance = static_cast<Server::Balance>(index);
+                            in.arguments.choice("UNIT", kUnits, out.balance);
                           }},
     Directive<Server>{.keyword = "listen",
                       .usage = "listen ADDRESS PORT",
@@ -96,14 +90,11 @@ constexpr std::array kOwn = {
                             in.arguments.size("SIZE", {.min = 1u << 10, .max = 1u << 20},
                                               out.max_request_head);
                           }},
-    Directive<Server>{.keyword = "protocol",
-                      .usage = "protocol http|tls|tcp",
-                      .read =
-                          [](DirectiveInput& in, Server& out) {
-                            auto index = static_cast<size_t>(out.protocol);
-                            in.arguments.choice("PROTOCOL", kProtocolNames, index);
-                            out.protocol = static_cast<Server::Protocol>(index);
-                          }},
+    Directive<Server>{
+        .keyword = "protocol",
+        .usage = "protocol http|tls|tcp",
+        .read = [](DirectiveInput& in,
+                   Server& out) { in.arguments.choice("PROTOCOL", kProtocolNames, out.protocol); }},
     Directive<Server>{.keyword = "send_proxy",
                       .usage = "send_proxy v1|v2",
                       .read =
