@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 
 namespace fairlead {
 
@@ -86,7 +87,6 @@ class SpscRing {
  private:
   /// Of every x86-64 and common AArch64; std::hardware_destructive_interference_size depends on
   /// compiler flags and may not be used in a header.
-  static constexpr size_t kCacheLine = 64;
 
   struct alignas(kCacheLine) Side {
     std::atomic<uint64_t> index{0};

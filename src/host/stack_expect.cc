@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "base/prefetch.h"
 #include "host/stack.h"
 #include "wire/ethernet.h"
 #include "wire/ipv4.h"
@@ -14,7 +15,6 @@
 namespace fairlead::host {
 namespace {
 
-constexpr size_t kCacheLine = 64;
 /// Of a packet: headers, a short request, and what follows that in a message.
 constexpr size_t kFetched = 4 * kCacheLine;
 
@@ -58,19 +58,13 @@ std::optional<Glance> glance_at(ByteSpan frame) {
   return std::nullopt;
 }
 
-void prefetch_all(const void* object, size_t size) {
-  for (size_t at = 0; at < size; at += kCacheLine) {
-    __builtin_prefetch(static_cast<const uint8_t*>(object) + at);
-  }
-}
-
 }  // namespace
 
 void Stack::expect(std::span<const port::RxPacket> packets) const {
   std::array<uint64_t, kExpected> hashes;
   size_t count = 0;
   for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
-    prefetch_all(packet.frame.data(), std::min(packet.frame.size(), kFetched));
+    prefetch(packet.frame.data(), std::min(packet.frame.size(), kFetched));
   }
   for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
     const std::optional<Glance> glance = glance_at(packet.frame);
@@ -85,16 +79,24 @@ void Stack::expect(std::span<const port::RxPacket> packets) const {
     }
   }
   std::array<const Connection*, kExpected> connections;
+  std::array<uint64_t, kExpected> strangers;
   size_t found = 0;
+  size_t others = 0;
   for (const uint64_t hash : std::span(hashes).first(count)) {
     const Connection* const connection = index_.guess(hash);
-    if (connection == nullptr) continue;
-    prefetch_all(connection, sizeof *connection);
+    if (connection == nullptr) {
+      teardown_.prefetch(hash);
+      strangers[others++] = hash;
+      continue;
+    }
+    prefetch(connection, sizeof *connection);
     connections[found++] = connection;
   }
+  for (const uint64_t hash : std::span(strangers).first(others)) teardown_.prefetch_flow(hash);
   for (const Connection* connection : std::span(connections).first(found)) {
-    if (!connection->is_quasi()) prefetch_all(connection->tcb_, sizeof(Tcb));
+    if (!connection->is_quasi()) prefetch(connection->tcb_, sizeof(Tcb));
   }
+  for (const uint64_t hash : std::span(strangers).first(others)) teardown_.prefetch_state(hash);
 }
 
 }  // namespace fairlead::host

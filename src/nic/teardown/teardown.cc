@@ -1,9 +1,11 @@
 #include "nic/teardown/teardown.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 
 namespace fairlead::nic {
 
@@ -62,7 +64,7 @@ Teardown::Teardown(const Options& options, FlowHasher hasher, TeardownObserver* 
       pool_(options.max_flows),
       index_(std::move(hasher)),
       wheel_({.flows = options.max_flows}, now) {
-  CHECK(options.fin_wait_2 < wheel_.longest());
+  CHECK(options.fin_wait_2 + options.fin_wait_2 / kTimerSlack < wheel_.longest());
   CHECK(options.max_timeouts < 32);
   states_.reserve(options.max_flows);
   by_id_.reserve(options.max_flows);
@@ -124,7 +126,7 @@ std::expected<void, TeardownRefusal> Teardown::take(const Handover& h, Time now)
       std::chrono::ceil<milliseconds>(h.rto).count(), 1, kMaxRto / milliseconds(1)));
   state.state = h.peer_closed ? TeardownState::kLastAck : TeardownState::kFinWait1;
   state.put(FlowState::kTimestamps, h.timestamps.has_value());
-  arm(flow, now + rto(state));
+  arm(flow, rto(state), now);
   wants_output(flow);
   ++counters_.taken;
   return {};
@@ -214,10 +216,17 @@ Duration Teardown::rto(const FlowState& state) const {
   return std::min<Duration>(kMaxRto, base * (int64_t{1} << state.timeouts));  // RFC 6298 (5.5)
 }
 
-void Teardown::arm(Flow& flow, Time deadline) {
+// Each slot of the wheel in which a timer was set is a bitmap to be scanned, and a wake-up, even
+// when the timer was disarmed long before. So timers come up at multiples of what they may be late
+// by.
+void Teardown::arm(Flow& flow, Duration wait, Time now) {
   disarm(flow);
+  const auto intervals = static_cast<uint64_t>(wait / kTimerSlack / wheel_.interval());
+  const Duration grain =
+      wheel_.interval() * static_cast<int64_t>(std::bit_floor(std::max<uint64_t>(intervals, 1)));
+  const auto grains = (now + wait + grain - Duration(1)).time_since_epoch() / grain;
   FlowState& state = state_of(flow);
-  const TimerBitmapWheel::Alarm alarm = wheel_.set(flow.id, deadline);
+  const TimerBitmapWheel::Alarm alarm = wheel_.set(flow.id, Time(grain * grains));
   state.alarm_slot = alarm.slot;
   state.alarm_turns = alarm.turns;
   state.put(FlowState::kArmed, true);
@@ -266,7 +275,7 @@ void Teardown::on_flow_timer(Flow& flow, Time now) {
       state.dup_acks = 0;
       state.put(FlowState::kRecovering, true);
       state.put(FlowState::kResendDue, true);
-      arm(flow, now + rto(state));
+      arm(flow, rto(state), now);
       return wants_output(flow);
     case TeardownState::kFinWait2:
       return end(flow, TeardownEnd::kNeverClosed, now);
@@ -311,6 +320,18 @@ bool Teardown::yield_to(const FourTuple& tuple, SeqNum ack, uint32_t ts_value, T
   }
   end(*flow, TeardownEnd::kResetByPeer, now);
   return true;
+}
+
+void Teardown::prefetch_flow(uint64_t hash) const {
+  const Flow* const flow = index_.guess(hash);
+  if (flow != nullptr) fairlead::prefetch(flow, sizeof *flow);
+}
+
+void Teardown::prefetch_state(uint64_t hash) const {
+  const Flow* const flow = index_.guess(hash);
+  if (flow == nullptr) return;
+  __builtin_prefetch(&states_[flow->id]);
+  if (flow->entry != nullptr) __builtin_prefetch(flow->entry, 1);
 }
 
 std::optional<TeardownState> Teardown::state(const FourTuple& tuple) const {

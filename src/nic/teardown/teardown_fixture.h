@@ -113,6 +113,10 @@ class Teardowns : public testing::Test, public TeardownObserver {
     return teardown_->on_segment(s, now_).outcome;
   }
   void deliver_ack(SeqNum ack) { deliver(segment(wire::tcp_flag::kAck, kRcvNxt, ack)); }
+  /// A timer of this length comes up by then: its slack, and an interval of the wheel.
+  static Duration latest(Duration wait) {
+    return wait + wait / Teardown::kTimerSlack + microseconds(100);
+  }
   void pass(Duration duration) {
     const Time until = now_ + duration;
     for (;;) {

@@ -111,7 +111,7 @@ bool Teardown::on_all_acked(Flow& flow, Time now) {
   switch (state.state) {
     case TeardownState::kFinWait1:
       state.state = TeardownState::kFinWait2;
-      arm(flow, now + options_.fin_wait_2);
+      arm(flow, options_.fin_wait_2, now);
       return true;
     case TeardownState::kClosing:
       enter_time_wait(flow, now);
@@ -141,7 +141,7 @@ void Teardown::on_advance(Flow& flow, SeqNum ack, Time now) {
     flow.held.release(held_pool_);
     return disarm(flow);
   }
-  arm(flow, now + rto(state));  // RFC 6298 (5.3)
+  arm(flow, rto(state), now);  // RFC 6298 (5.3)
   if (!state.has(FlowState::kRecovering)) return;
   state.put(FlowState::kResendDue, true);  // RFC 6582 §3.2 (3), partial acknowledgement
   wants_output(flow);

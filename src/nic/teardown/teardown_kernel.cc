@@ -66,6 +66,7 @@ void Teardown::look_at_given(size_t most, Time now) {
     more = &flow != last;
     given_.erase(flow);
     given_.push_back(flow);
+    __builtin_prefetch(given_.front().entry);
     catch_up(flow, now);
   }
 }

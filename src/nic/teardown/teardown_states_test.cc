@@ -38,7 +38,7 @@ class StateMachine : public Teardowns {
     enter(column);
     bool reopened = false;
     if (event == "timer") {
-      pass(column == kF2 || column == kTw ? seconds(60) : kRto + milliseconds(1));
+      pass(latest(column == kF2 || column == kTw ? seconds(60) : kRto));
     } else {
       reopened = deliver(make(event)) == Teardown::Outcome::kReopened;
     }
