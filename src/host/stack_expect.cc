@@ -21,6 +21,7 @@ constexpr size_t kFetched = 4 * kCacheLine;
 /// Of a plain packet: no tags, IP options or extension headers. A guess: nothing is verified.
 struct Glance {
   FourTuple tuple;
+  uint32_t ack;
   uint8_t flags;
 };
 
@@ -33,6 +34,7 @@ const wire::TcpHeader* tcp_behind(const IpHeader& ip, ByteSpan frame) {
 
 Glance glance_of(const wire::TcpHeader& tcp, const IpAddress& local, const IpAddress& remote) {
   return {.tuple = {{local, tcp.destination_port.value()}, {remote, tcp.source_port.value()}},
+          .ack = tcp.ack.value(),
           .flags = tcp.flags};
 }
 
@@ -61,42 +63,47 @@ std::optional<Glance> glance_at(ByteSpan frame) {
 }  // namespace
 
 void Stack::expect(std::span<const port::RxPacket> packets) const {
-  std::array<uint64_t, kExpected> hashes;
+  packets = packets.first(std::min(packets.size(), kExpected));
+  struct Expected {
+    uint64_t hash;
+    uint32_t ack;
+    bool opens_or_closes;
+  };
+  std::array<Expected, kExpected> glances;
   size_t count = 0;
-  for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
+  for (const port::RxPacket& packet : packets) {
     prefetch(packet.frame.data(), std::min(packet.frame.size(), kFetched));
   }
-  for (const port::RxPacket& packet : packets.first(std::min(packets.size(), kExpected))) {
+  for (const port::RxPacket& packet : packets) {
     const std::optional<Glance> glance = glance_at(packet.frame);
     if (!glance) continue;
-    const uint64_t hash = hashes[count++] = index_.hash_of(glance->tuple);
+    constexpr uint8_t kEnds = wire::tcp_flag::kSyn | wire::tcp_flag::kFin;
+    const uint64_t hash = index_.hash_of(glance->tuple);
+    glances[count++] = {hash, glance->ack, (glance->flags & kEnds) != 0};
     index_.prefetch(hash);
-    const std::optional<uint64_t> proof = nic::glance_at_proof(packet.frame);
-    if (proof) setup_.prefetch(*proof);
-    // Both tables hash alike. These open one, or may leave one in TIME-WAIT.
-    if (proof || (glance->flags & (wire::tcp_flag::kSyn | wire::tcp_flag::kFin)) != 0) {
-      time_wait_.prefetch(hash);
-    }
   }
-  std::array<const Connection*, kExpected> connections;
+  // Those without a connection open one, or are of one that is closing.
   std::array<uint64_t, kExpected> strangers;
-  size_t found = 0;
-  size_t others = 0;
-  for (const uint64_t hash : std::span(hashes).first(count)) {
-    const Connection* const connection = index_.guess(hash);
+  std::array<const Connection*, kExpected> connections;
+  size_t unknown = 0;
+  size_t known = 0;
+  for (const Expected& packet : std::span(glances).first(count)) {
+    const Connection* const connection = index_.guess(packet.hash);
+    if (connection == nullptr || packet.opens_or_closes) time_wait_.prefetch(packet.hash);
     if (connection == nullptr) {
-      teardown_.prefetch(hash);
-      strangers[others++] = hash;
-      continue;
+      setup_.prefetch(packet.ack - 1);
+      teardown_.prefetch(packet.hash);
+      strangers[unknown++] = packet.hash;
+    } else {
+      prefetch(connection, sizeof *connection);
+      connections[known++] = connection;
     }
-    prefetch(connection, sizeof *connection);
-    connections[found++] = connection;
   }
-  for (const uint64_t hash : std::span(strangers).first(others)) teardown_.prefetch_flow(hash);
-  for (const Connection* connection : std::span(connections).first(found)) {
+  for (const uint64_t hash : std::span(strangers).first(unknown)) teardown_.prefetch_flow(hash);
+  for (const Connection* connection : std::span(connections).first(known)) {
     if (!connection->is_quasi()) prefetch(connection->tcb_, sizeof(Tcb));
   }
-  for (const uint64_t hash : std::span(strangers).first(others)) teardown_.prefetch_state(hash);
+  for (const uint64_t hash : std::span(strangers).first(unknown)) teardown_.prefetch_state(hash);
 }
 
 }  // namespace fairlead::host

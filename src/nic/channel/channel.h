@@ -122,8 +122,6 @@ inline bool is_channel_message(ByteSpan frame) {
   const uint16_t type = reinterpret_cast<const wire::EthernetHeader*>(frame.data())->type.value();
   return type >= channel_type::kNewConnection && type <= channel_type::kLoad;
 }
-/// NewConnection::proof, if the frame is a new connection. A guess: nothing is verified.
-std::optional<uint64_t> glance_at_proof(ByteSpan frame);
 /// Any bytes are allowed. kBadMessage, with what is wrong in one line. What is returned may refer
 /// to the frame, in which the packet of a new connection gets its own type back.
 Result<ChannelMessage> decode(MutableByteSpan frame);

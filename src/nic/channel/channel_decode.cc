@@ -337,12 +337,6 @@ std::optional<uint16_t> type_of(ByteSpan frame) {
 
 }  // namespace
 
-std::optional<uint64_t> glance_at_proof(ByteSpan frame) {
-  constexpr size_t kLeast = wire::kEthernetSize + sizeof(layout::NewConnection);
-  if (frame.size() < kLeast || type_of(frame) != channel_type::kNewConnection) return std::nullopt;
-  return trailer_of(frame).proof.value();
-}
-
 std::optional<port::RxPacket> new_connection_packet(MutableByteSpan frame) {
   if (type_of(frame) != channel_type::kNewConnection) return std::nullopt;
   const std::optional<size_t> size = ip_size(frame.subspan(wire::kEthernetSize));

@@ -2,7 +2,9 @@
 // proved one does not make another, with the same request in it.
 //
 // Nothing in a cookie can tell the second use from the first, so this is remembered, for as long as
-// the cookie is valid: 8 bytes, of its hash and of the time, in buckets of a cache line.
+// the cookie is valid: 8 bytes, of its hash and of the time, in buckets of a cache line. Which
+// bucket the ISN says, which the ACK shows before anything is hashed, and a seed, so that nobody
+// can fill the bucket of another's cookie.
 //
 // Bound: the number of entries. In a full bucket the oldest is forgotten; insert() says so when its
 // cookie was still valid, since then a copy of its ACK would pass.
@@ -22,26 +24,27 @@ namespace fairlead::nic {
 class ReplayCache {
  public:
   /// Rounded up to a power of two, at least a bucket; 8 bytes each, from the first insert() on.
-  explicit ReplayCache(size_t entries)
-      : count_(std::bit_ceil(std::max(entries, kBucket)) / kBucket) {}
+  ReplayCache(size_t entries, uint64_t seed)
+      : count_(std::bit_ceil(std::max(entries, kBucket)) / kBucket), seed_(seed | 1) {}
 
   /// `hash`: a cookie's, all 64 bits.
   bool contains(uint64_t hash) const {
     if (buckets_.empty()) return false;
     const uint64_t wanted = (hash & kHashMask) | kUsed | kTimeMask;
-    return std::ranges::any_of(buckets_[bucket_of(hash)].entries,
+    return std::ranges::any_of(bucket_of(static_cast<uint32_t>(hash) << kIsnShift).entries,
                                [&](uint64_t entry) { return (entry | kTimeMask) == wanted; });
   }
 
-  /// Brings what contains() and insert() need into the processor's cache.
-  void prefetch(uint64_t hash) const {
-    if (!buckets_.empty()) __builtin_prefetch(&buckets_[bucket_of(hash)], 1);
+  /// Brings what contains() and insert() need for the cookie with this ISN into the processor's
+  /// cache.
+  void prefetch(uint32_t isn) const {
+    if (!buckets_.empty()) __builtin_prefetch(&bucket_of(isn), 1);
   }
 
   /// At a time in FL_COOKIE_UNITs. False: forgot one whose cookie is still valid.
   bool insert(uint64_t hash, uint32_t units) {
     if (buckets_.empty()) buckets_.resize(count_);
-    auto& entries = buckets_[bucket_of(hash)].entries;
+    auto& entries = bucket_of(static_cast<uint32_t>(hash) << kIsnShift).entries;
     const uint64_t oldest = entries.back();
     std::shift_right(entries.begin(), entries.end(), 1);
     entries.front() = (hash & kHashMask) | kUsed | (units & kTimeMask);
@@ -59,9 +62,16 @@ class ReplayCache {
     std::array<uint64_t, kBucket> entries{};  // the youngest first
   };
 
-  size_t bucket_of(uint64_t hash) const { return (hash >> 32) & (count_ - 1); }
+  // fl_cookie_of(): the hash begins there in an ISN, cut off on the left.
+  static constexpr int kIsnShift = 8;
+
+  // Multiply-shift hashing (Dietzfelbinger et al. 1997).
+  size_t index_of(uint32_t isn) const { return ((isn >> kIsnShift) * seed_ >> 32) & (count_ - 1); }
+  Bucket& bucket_of(uint32_t isn) { return buckets_[index_of(isn)]; }
+  const Bucket& bucket_of(uint32_t isn) const { return buckets_[index_of(isn)]; }
 
   size_t count_;
+  uint64_t seed_;
   std::vector<Bucket, HugePageAllocator<Bucket>> buckets_;
 };
 

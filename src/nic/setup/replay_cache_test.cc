@@ -8,7 +8,7 @@ namespace fairlead::nic {
 namespace {
 
 TEST(ReplayCache, KnowsWhatWasInsertedAndNothingElse) {
-  ReplayCache cache(1 << 16);
+  ReplayCache cache(1 << 16, 0x9e3779b97f4a7c15);
   Rng rng(1);
   std::vector<uint64_t> used;
   for (int i = 0; i < 4000; ++i) {
@@ -21,14 +21,14 @@ TEST(ReplayCache, KnowsWhatWasInsertedAndNothingElse) {
 }
 
 TEST(ReplayCache, EmptyCacheKnowsNoHashNotEvenZero) {
-  ReplayCache cache(8);
+  ReplayCache cache(8, 3);
   EXPECT_FALSE(cache.contains(0));
   EXPECT_TRUE(cache.insert(0, 0));
   EXPECT_TRUE(cache.contains(0));
 }
 
 TEST(ReplayCache, FullBucketForgetsItsOldestAndSaysSoWhileThatIsValid) {
-  ReplayCache cache(8);
+  ReplayCache cache(8, 3);
   for (uint64_t i = 1; i <= 8; ++i) EXPECT_TRUE(cache.insert(i << 8, 100));
   EXPECT_FALSE(cache.insert(9 << 8, 100 + FL_COOKIE_WINDOW));
   EXPECT_FALSE(cache.contains(1 << 8));

@@ -106,7 +106,7 @@ SetupOffload::SetupOffload(const port::Router& router, const fl_setup_secrets& s
       secrets_(secrets),
       options_(options),
       listeners_(0, EndpointHash{random_key()}),
-      replays_(options.max_replays) {}
+      replays_(options.max_replays, random_key().k0) {}
 
 Result<void> SetupOffload::set_listener(const Endpoint& endpoint,
                                         const fl_setup_listener& listener) {

@@ -97,8 +97,8 @@ class SetupOffload {
   bool is_made(const NewConnection& connection) const {
     return replays_.contains(connection.proof);
   }
-  /// is_made() will be asked.
-  void prefetch(uint64_t proof) const { replays_.prefetch(proof); }
+  /// What acknowledges this ISN will be judged.
+  void prefetch(uint32_t isn) const { replays_.prefetch(isn); }
   /// The host has made the connection: its proof is worth nothing from now on.
   void made_connection(const NewConnection& connection, Time now);
 
