@@ -43,6 +43,11 @@ target_include_directories(fairlead_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${
 target_compile_options(
   fairlead_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror
                              -fno-omit-frame-pointer)
+# __builtin_prefetch(p, 1) asks for a line to be written, and not for a copy of it. Processors of 64
+# bits that do not know the instruction ignore it.
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  target_compile_options(fairlead_options INTERFACE -mprfchw)
+endif()
 target_link_options(fairlead_options INTERFACE -fuse-ld=lld)
 if(FAIRLEAD_SANITIZE)
   target_compile_options(fairlead_options INTERFACE -fsanitize=${FAIRLEAD_SANITIZE}

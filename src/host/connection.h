@@ -328,7 +328,6 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   Errc error_ = Errc::kOk;
   uint8_t events_ = 0;
   uint8_t handshake_tries_ = 0;
-  uint8_t keepalive_tries_ = 0;
   uint16_t mss_ = 536;                 // payload bytes per segment now, options subtracted
   uint32_t borrower_ = kNotBorrowing;  // place in Stack::borrowers_
 
@@ -350,6 +349,9 @@ class Connection : public TimerNode, public ListHook<OutputTag>, public ListHook
   bool cork_ : 1 = false;
   bool keepalive_ : 1 = false;
   bool teardown_offload_ : 1 = false;
+  // Between bits that the compiler would read as one word: a byte of it that was just written would
+  // have to reach the cache first, behind all that is being written there.
+  uint8_t keepalive_tries_ = 0;
   bool syn_due_ : 1 = false;
   bool probe_due_ : 1 = false;  // window or keep-alive probe
   bool detached_ : 1 = false;   // not in the flow table any more

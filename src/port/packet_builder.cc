@@ -50,7 +50,13 @@ size_t l4_offset(bool v4) {
     h->protocol = spec.protocol;
     h->source = spec.source.v4_value();
     h->destination = spec.destination.v4_value();
-    h->checksum = checksum_finish(checksum_add_fixed<sizeof(wire::Ipv4Header)>(0, ip));
+    // From what was written, not from where: bytes just written one by one can be read as words
+    // only once they have reached the cache, behind all that is being written there.
+    const uint32_t first_word = uint32_t{h->version_ihl} << 8 | h->tos;
+    const uint32_t ttl_word = uint32_t{spec.hop_limit} << 8 | spec.protocol;
+    h->checksum = checksum_finish(uint64_t{first_word} + h->total_length.value() +
+                                  wire::Ipv4Header::kDontFragment + ttl_word +
+                                  spec.source.v4_value() + spec.destination.v4_value());
   } else {
     auto* h = new (ip) wire::Ipv6Header;
     h->version_class_flow = 0x60000000u | uint32_t{static_cast<uint8_t>(spec.ecn)} << 20;
