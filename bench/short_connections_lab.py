@@ -3,14 +3,15 @@
 setup and teardown by the NIC stack (doc/offload.md), and the same service on kernel sockets.
 
     bench/short_connections_lab.py [--binaries build/release] [--repetitions 5] [--quick]
-                                   [--offloads on|off] [--softirqs sender|receiver] [--idle-loop]
+                                   [--offloads on|off] [--softirqs thread|sender|receiver]
+                                   [--idle-loop]
 
     client: stream_client ── veth ── fairlead: fairlead, kernel_echo or echo_server, 1 thread
     (processor 1)                    (processor 0)
 
-Six such labs stand side by side, for kernel_echo, four Fairleads and examples/echo_server.c: what differs between these is one
-for a whole daemon, and the kernel's server should not pay for a steering program. Repetitions alternate
-between all contenders; who is not measured sleeps. kernel_echo is lab/peers/kernel_echo.cc: epoll,
+Six such labs stand side by side, for kernel_echo, four Fairleads and examples/echo_server.c: what
+differs between these is one for a whole daemon, and the kernel's server should not pay for a
+steering program. Repetitions alternate between all contenders; who is not measured sleeps. kernel_echo is lab/peers/kernel_echo.cc: epoll,
 edge-triggered, accept4; five to six system calls a connection, with those that wait.
 
 A connection is one 64 B request and its echo. "Server closes first": both servers have a limit of
@@ -18,13 +19,19 @@ A connection is one 64 B request and its echo. "Server closes first": both serve
 in TIME-WAIT again after a second (tcp_tw_reuse, RFC 6191; see lab/lab.sh).
 
 A veth has no hardware: what a receiver does in interrupts happens on the sender's processor and, as
-the kernel counts, in the sender's time; with `--softirqs receiver` on the receiver's (RPS), at the price of
-an interrupt between the two. So there are three divisors, from what is the server's own to all there is:
-CPU time of the server's process; of both processes; and of the machine, whoever has used it. The last is
-sampled at clock ticks, which a server that sleeps by the clock seldom meets at work. In its place `--idle-loop`
-has what is used of the server's processor, interrupts and all, as a loop of the lowest priority there finds out.
-With `--softirqs receiver` that is the server's side and no more. The other columns are less true then: both
-processors are never idle.
+the kernel counts, in the sender's time. So it has to be said who does that work, and who pays:
+
+    --softirqs thread    a thread of the receiving interface's own, on its host's processor, every
+                         50 us: a network card with interrupt moderation (lab.sh --napi)
+    --softirqs receiver  the receiver's processor (RPS), an interrupt for a packet or few
+    --softirqs sender    the sender, as on any veth
+
+With `thread` all time is somebody's, as the scheduler counts it: the server's process, all of the server's
+side (with the thread of its interface), all there is. Otherwise interrupts are in the time of whom they
+interrupt, and the divisors are the server's process, both processes, and the machine; the last is
+sampled at clock ticks, which a server that sleeps by the clock seldom meets at work. In its place
+`--idle-loop` has what is used of the server's processor, interrupts and all, as a loop of the lowest
+priority there finds out; the other columns are less true then: both processors are never idle.
 """
 
 import argparse
@@ -54,7 +61,8 @@ COALESCE, LONGER = "coalesce 200us", "coalesce 400us"
 LIMITED = 1000  # added to the port of who closes first
 SETUP = 100  # added to a port with setup by the NIC stack
 CONCURRENCY = (32, 128)
-STEERING = {"sender": (), "receiver": ("--rps", "fairlead=1", "--rps", "client=2")}
+STEERING = {"thread": ("--napi", "fairlead=0", "--napi", "client=1"),
+            "receiver": ("--rps", "fairlead=1", "--rps", "client=2"), "sender": ()}
 CLOSES = {"client": (0, ()), "server": (LIMITED, ("--await-close",))}
 
 
@@ -64,16 +72,13 @@ class Contender:
     client: Client
     port: int
     pids: dict  # of the server's process, by who closes first
+    receivers: dict = field(default_factory=dict)  # threads of the interfaces, by END of lab.sh
 
 
 @dataclass
 class Measurement:
     rates: list = field(default_factory=list)  # connections per second
-    # CPU microseconds per connection, by who used them
-    server: list = field(default_factory=list)
-    processes: list = field(default_factory=list)
-    machine: list = field(default_factory=list)
-    processor: list = field(default_factory=list)  # the server's
+    used: dict = field(default_factory=dict)  # CPU microseconds per connection, by key of USERS
 
 
 def machine_seconds() -> float:
@@ -86,24 +91,30 @@ def client_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def used_seconds(contender: Contender, closer: str) -> dict:
+    server, client = process_seconds(contender.pids[closer]), client_seconds()
+    if not contender.receivers:
+        return {"server": server, "processes": server + client, "machine": machine_seconds()}
+    ends = {end: process_seconds(thread) for end, thread in contender.receivers.items()}
+    side = server + ends["fairlead"]
+    return {"server": server, "side": side, "all": side + client + ends["client"]}
+
+
 def measure(contender: Contender, concurrency: int, closer: str, count: int, left: IdleLoop | None,
             into: Measurement) -> None:
     add_to_port, options = CLOSES[closer]
-    pid = contender.pids[closer]
     with left.busy() if left else contextlib.nullcontext([0.0]) as processor:
-        before = process_seconds(pid), client_seconds(), machine_seconds()
+        before = used_seconds(contender, closer)
         report = contender.client.run("requests", "ipv4", contender.port + add_to_port,
                                       "--connections", count, "--concurrency", concurrency,
                                       "--size", SIZE, *options, timeout=120)
-        after = process_seconds(pid), client_seconds(), machine_seconds()
+        after = used_seconds(contender, closer)
     if report["failures"] or report["connections"] != count:
         sys.exit(f"short_connections_lab.py: {contender.name}: {report}")
-    server, client, machine = ((b - a) / count * 1e6 for a, b in zip(before, after))
     into.rates.append(report["connections_per_second"])
-    into.server.append(server)
-    into.processes.append(server + client)
-    into.machine.append(machine)
-    into.processor.append(processor[0] / count * 1e6)
+    used = {user: after[user] - before[user] for user in after} | {"processor": processor[0]}
+    for user, seconds in used.items():
+        into.used.setdefault(user, []).append(seconds / count * 1e6)
 
 
 # ---- who is measured -----------------------------------------------------------------------------
@@ -157,8 +168,8 @@ def start_c_api(lab: Lab, options, scratch: Path, stack: ExitStack) -> list[Cont
 
 # ---- output --------------------------------------------------------------------------------------
 
-USERS = {"server": "server's process", "processes": "both processes", "machine": "machine",
-         "processor": "server's processor"}
+USERS = {"server": "server's process", "side": "server's side", "all": "all there is",
+         "processes": "both processes", "machine": "machine", "processor": "server's processor"}
 
 
 def show(title: str, found: dict[str, Measurement], users: list[str]) -> None:
@@ -168,18 +179,17 @@ def show(title: str, found: dict[str, Measurement], users: list[str]) -> None:
     def cells(ours: Measurement) -> list[str]:
         # Connections per CPU second are the reciprocal of what each takes.
         ratios = [median(ours.rates) / median(kernel.rates)] + [
-            median(getattr(kernel, of)) / median(getattr(ours, of))
-            for of in users]
+            median(kernel.used[of]) / median(ours.used[of]) for of in users]
         rates = [f"{value / 1e3:.1f}" for value in
                  (median(ours.rates), min(ours.rates), max(ours.rates))]
         return [f"**{ratio:.2f}**" for ratio in ratios] + [
             f"{rates[0]} k/s ({rates[1]} to {rates[2]})"] + [
             f"{median(values):.1f} µs ({min(values):.1f} to {max(values):.1f})"
-            for values in (getattr(ours, of) for of in users)]
+            for values in (ours.used[of] for of in users)]
 
     names = [USERS[of] for of in users]
     heads = ["÷ kernel: connections per s", f"per CPU s of the {names[0]}",
-             *(f"of the {name}" for name in names[1:]), "connections per s",
+             *(f"of {name}" for name in names[1:]), "connections per s",
              f"CPU each: {names[0]}", *names[1:]]
     print_table(title, heads, [[name, *cells(ours)] for name, ours in found.items()])
     sys.stdout.flush()
@@ -191,7 +201,8 @@ def run(options, scratch: Path) -> None:
         left = IdleLoop(0, options.binaries, scratch) if options.idle_loop else None
         if left:
             stack.callback(left.stop)
-        users = ["server", "processes", "processor" if left else "machine"]
+        users = ["server", *(("side", "all") if options.softirqs == "thread" else
+                             ("processes", "processor" if left else "machine"))]
         for name, start in (
                 ("k", start_kernel),
                 ("f", lambda *them: start_fairlead(*them, teardown=False)),
@@ -204,7 +215,12 @@ def run(options, scratch: Path) -> None:
             stack.callback(lab.down)
             of_its_own = scratch / name
             of_its_own.mkdir()
-            contenders += start(lab, options, of_its_own, stack)
+            started = start(lab, options, of_its_own, stack)
+            if options.softirqs == "thread":
+                receivers = {end: lab.napi_thread(end) for end in ("fairlead", "client")}
+                for contender in started:
+                    contender.receivers = receivers
+            contenders += started
         for closer in CLOSES:
             for concurrency in CONCURRENCY:
                 here = [contender for contender in contenders if closer in contender.pids]
@@ -222,11 +238,13 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a fifth of the connections")
     parser.add_argument("--offloads", choices=("on", "off"), default="on", help="of the veth")
-    parser.add_argument("--softirqs", choices=STEERING, default="sender", help="whose processor "
-                        "does what a receiver does in interrupts")
+    parser.add_argument("--softirqs", choices=STEERING, default="thread", help="who does what a "
+                        "receiver does in interrupts")
     parser.add_argument("--idle-loop", action="store_true", help="how busy the server's processor "
                         "is with everything, in place of the machine")
     options = parser.parse_args()
+    if options.idle_loop and options.softirqs == "thread":
+        parser.error("--idle-loop: threads of interfaces run beside it; choose another --softirqs")
     if os.geteuid() != 0:
         print("short_connections_lab.py: needs root: it makes network namespaces", file=sys.stderr)
         return 1

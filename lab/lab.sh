@@ -21,6 +21,10 @@
 # What a lab consists of is written to a state file *before* it is made, and `down` removes what that
 # file names and nothing else. So `up` after a crash at any point first removes its own leftovers.
 #
+# On a veth the receiver's interrupt work is done by the sender, in its time. --rps moves it to other
+# processors, at the price of an interrupt between them for a packet or few; --napi to a thread whose
+# time is its own, in batches.
+#
 # Choices: no duplicate address detection (a lab is ready when `up` returns); CUBIC whatever the
 # machine's default, because that is what most machines run; a wide range of client ports and reuse of
 # TIME_WAIT (RFC 6191), because 100,000 short connections come from one address.
@@ -28,14 +32,16 @@ set -euo pipefail
 export LC_ALL=C
 
 readonly state_dir=/run/fairlead-lab
+readonly napi_interval_ns=50000
 readonly allowed_cc=/proc/sys/net/ipv4/tcp_allowed_congestion_control
 
 usage() {
   cat <<'USAGE'
 usage: lab.sh up     [--prefix P] [--servers N] [--addresses N] [--offloads on|off]
-                     [--mtu END=BYTES]... [--rps END=MASK]... [--beyond]
+                     [--mtu END=BYTES]... [--rps END=MASK]... [--napi END=PROCESSOR]... [--beyond]
        lab.sh down   [--prefix P]
        lab.sh status [--prefix P]
+       lab.sh napi   [--prefix P] END
        lab.sh exec   [--prefix P] HOST COMMAND...
 
   P      names the lab (default fl); lower-case letters, digits, at most 8
@@ -45,6 +51,9 @@ usage: lab.sh up     [--prefix P] [--servers N] [--addresses N] [--offloads on|o
   --addresses N  of every server host: N more, 198.18.S.11 and up, for as many servers on it
   --beyond       a host behind the client, which is its router
   MASK   processors that do the receive work, hexadecimal (Documentation/networking/scaling.rst)
+  --napi         what END receives, a thread on that processor does, every 50 us: a network card with
+                 interrupt moderation. Without segmentation offload at the other end, which keeps
+                 veth from it. `lab.sh napi` prints the thread's id
 USAGE
 }
 
@@ -58,7 +67,8 @@ die() {
 
 # ---- the state file ------------------------------------------------------------------------------
 
-# One line per thing made: "netns NAME" and, for a moment during `up`, "allowed_cc OLD VALUE".
+# One line per thing made: "netns NAME" and, for a moment during `up`, "allowed_cc OLD VALUE"; "napi END
+# ID" is what `napi` prints, and goes with the namespace.
 remember() { echo "$*" >>"$state"; }
 
 # Two labs may come up at once; host-wide settings may not change under each other's feet.
@@ -133,12 +143,31 @@ join() {
     set_interface "$name" "$link" "$(if [ "$last" = 2 ]; then echo "$6"; else echo "$router_end"; fi)"
     ip -n "$name" link set "$link" up
   done
+  receive_by_thread "$router_end" "$router" "$router_end" "$host" "$end"
+  receive_by_thread "$6" "$host" "$end" "$router" "$router_end"
   for ((i = 1; n > 0 && n < 100 && i <= addresses; ++i)); do
     ip -n "$host" addr add "198.18.$n.$((10 + i))/24" dev "$end"
     ip -n "$host" addr add "2001:db8:$n::$((10 + i))/64" dev "$end" nodad
   done
   ip -n "$host" route add default via "198.18.$n.1"
   ip -n "$host" -6 route add default via "2001:db8:$n::1"
+}
+
+napi_threads() { { grep -ls "^napi/$1-" /proc/[0-9]*/comm || true; } | cut -d/ -f3 | sort; }
+
+# receive_by_thread END NAMESPACE LINK SENDER SENDERS_LINK
+receive_by_thread() {
+  local before thread
+  [ -n "${napi[$1]-}" ] || return 0
+  ip netns exec "$4" ethtool -K "$5" tso off >/dev/null
+  before=$(napi_threads "$3")
+  ip netns exec "$2" sh -c "ethtool -K $3 gro on && cd /sys/class/net/$3 && echo 1 >threaded &&
+    echo $napi_interval_ns >gro_flush_timeout && echo 2 >napi_defer_hard_irqs" >/dev/null
+  thread=$(comm -13 <(echo "$before") <(napi_threads "$3"))
+  [[ $thread =~ ^[0-9]+$ ]] || die 1 "no thread receives for $3 of $2: this kernel cannot do --napi"
+  taskset -p -c "${napi[$1]}" "$thread" >/dev/null
+  chrt -f -p 1 "$thread" # before processes, as interrupts are
+  remember "napi $1 $thread"
 }
 
 # set_interface NAMESPACE LINK END
@@ -206,6 +235,12 @@ status() {
   done
 }
 
+print_napi() {
+  grep -q "^napi $1 " "$state" 2>/dev/null ||
+    die 1 "lab $prefix has no thread that receives for $1, or is not up"
+  sed -n "s/^napi $1 //p" "$state"
+}
+
 run_inside() {
   [ $# -ge 2 ] || die 2 "exec needs a HOST and a COMMAND"
   local host=$prefix-$1
@@ -217,7 +252,7 @@ run_inside() {
 # ---- the command line ----------------------------------------------------------------------------
 
 prefix=fl servers=1 addresses=0 offloads=on beyond=no
-declare -A mtu=() rps=()
+declare -A mtu=() rps=() napi=()
 
 need_pair() { [[ $2 =~ ^(client|fairlead|server[0-9]*)=$3$ ]] || die 2 "$1 needs END=VALUE, found '$2'"; }
 
@@ -225,7 +260,9 @@ command=${1-}
 [ $# -eq 0 ] || shift
 while [ $# -gt 0 ]; do
   case $1 in
-    --prefix | --servers | --addresses | --offloads | --mtu | --rps) [ $# -ge 2 ] || die 2 "$1 needs a value" ;;
+    --prefix | --servers | --addresses | --offloads | --mtu | --rps | --napi)
+      [ $# -ge 2 ] || die 2 "$1 needs a value"
+      ;;
     --beyond)
       beyond=yes
       shift
@@ -241,6 +278,7 @@ while [ $# -gt 0 ]; do
     --offloads) offloads=$2 ;;
     --mtu) need_pair "$1" "$2" '[0-9]+' && mtu[${2%%=*}]=${2#*=} ;;
     --rps) need_pair "$1" "$2" '[0-9a-f]+' && rps[${2%%=*}]=${2#*=} ;;
+    --napi) need_pair "$1" "$2" '[0-9]+' && napi[${2%%=*}]=${2#*=} ;;
   esac
   shift 2
 done
@@ -259,6 +297,10 @@ case $command in
     "$command"
     ;;
   exec) run_inside "$@" ;;
+  napi)
+    [ $# -eq 1 ] || die 2 "napi needs an END"
+    print_napi "$1"
+    ;;
   help | --help | -h) usage ;;
   '') usage >&2 && exit 2 ;;
   *) die 2 "unknown command '$command'; 'lab.sh help' lists them" ;;

@@ -33,6 +33,10 @@ class Lab:
     def down(self) -> None:
         run([LAB_SH, "down", "--prefix", self.prefix])
 
+    def napi_thread(self, end: str) -> int:
+        """Of a lab with --napi: who receives there, as a process id."""
+        return int(run([LAB_SH, "napi", "--prefix", self.prefix, end]).stdout)
+
     def inside(self, host: str, argv) -> list:
         """The command line that runs `argv` on a host of the lab. Not by `ip netns exec`: mounts of
         its own would take what is pinned in a BPF file system away with the process."""

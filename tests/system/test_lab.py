@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import time
@@ -53,6 +54,25 @@ def test_it_can_come_up_and_go_down_twice():
         lab_sh("down")
         lab_sh("down")
         assert of_lab() == set()
+
+
+def test_a_thread_on_its_processor_receives_for_an_interface():
+    lab_sh("up", "--napi", "fairlead=0", "--napi", "server=0")
+    for end, host, target in (("fairlead", "client", "198.18.0.1"),
+                              ("server", "fairlead", "198.18.1.2")):
+        thread = Path("/proc") / lab_sh("napi", end).stdout.strip()
+        assert (thread / "comm").read_text().startswith(f"napi/{end}")
+        assert "Cpus_allowed_list:\t0\n" in (thread / "status").read_text()
+
+        def switches(of=thread):
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (of / "status").read_text(),
+                                 re.MULTILINE)[1])
+        before = switches()
+        lab_sh("exec", host, "ping", "-c2", "-W2", "-i0.2", target)
+        assert switches() > before
+    assert lab_sh("napi", "client", check=False).returncode == 1
+    lab_sh("down")
+    assert not thread.exists()
 
 
 def test_every_host_reaches_every_other():
