@@ -45,6 +45,7 @@ template <int kCompress, int kFinal>
     mix(std::endian::native == std::endian::little ? word : std::byteswap(word));
   }
   uint64_t last = uint64_t{size} << 56;
+  // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): all of them are there
   for (unsigned i = 0; at + i < size; ++i) last |= uint64_t{data[at + i]} << (8 * i);
   mix(last);
   v2 ^= 0xff;
