@@ -218,10 +218,11 @@ Duration Teardown::rto(const FlowState& state) const {
 
 // Each slot of the wheel in which a timer was set is a bitmap to be scanned, and a wake-up, even
 // when the timer was disarmed long before. So timers come up at multiples of what they may be late
-// by.
+// by; of a small part of the wheel's turn, or those of a minute would all be in one slot.
 void Teardown::arm(Flow& flow, Duration wait, Time now) {
   disarm(flow);
-  const auto intervals = static_cast<uint64_t>(wait / kTimerSlack / wheel_.interval());
+  const auto intervals =
+      std::min(static_cast<uint64_t>(wait / kTimerSlack / wheel_.interval()), kMaxSlack);
   const Duration grain =
       wheel_.interval() * static_cast<int64_t>(std::bit_floor(std::max<uint64_t>(intervals, 1)));
   const auto grains = (now + wait + grain - Duration(1)).time_since_epoch() / grain;

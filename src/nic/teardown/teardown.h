@@ -134,9 +134,10 @@ class TeardownObserver {
 
 class Teardown {
  public:
-  /// A timer comes up late by up to this fraction of its time, 3 ms of 200, so that many share a
-  /// slot of the wheel.
+  /// A timer comes up late by up to this fraction of its time, 3 ms of 200, and so many intervals
+  /// of the wheel at most, so that those which are close share a slot.
   static constexpr int64_t kTimerSlack = 64;
+  static constexpr uint64_t kMaxSlack = 64;
 
   struct Options {
     uint32_t max_flows = 1 << 16;

@@ -115,7 +115,10 @@ class Teardowns : public testing::Test, public TeardownObserver {
   void deliver_ack(SeqNum ack) { deliver(segment(wire::tcp_flag::kAck, kRcvNxt, ack)); }
   /// A timer of this length comes up by then: its slack, and an interval of the wheel.
   static Duration latest(Duration wait) {
-    return wait + wait / Teardown::kTimerSlack + microseconds(100);
+    constexpr Duration kInterval = microseconds(100);
+    return wait + kInterval +
+           std::min<Duration>(wait / Teardown::kTimerSlack,
+                              kInterval * int64_t{Teardown::kMaxSlack});
   }
   void pass(Duration duration) {
     const Time until = now_ + duration;

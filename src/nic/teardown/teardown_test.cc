@@ -128,6 +128,27 @@ TEST_F(Teardowns, TimersThatAreCloseComeUpTogether) {
   }
 }
 
+// Beyond kMaxSlack they would all be in one slot: each is a multiple of the wheel's turn then.
+TEST_F(Teardowns, LongTimersDoNotAllComeUpTogether) {
+  Handover h = handover();
+  h.rto = seconds(60);
+  for (uint16_t port = 1; port <= 16; ++port, now_ += microseconds(6400)) {
+    h.tuple = tuple(port);
+    ASSERT_TRUE(take(h).has_value());
+  }
+  sent();
+  pass(seconds(59));
+  uint64_t before = 0;
+  while (before < 16) {
+    now_ = std::max(now_, *teardown_->next_deadline());
+    teardown_->on_timer(now_);
+    sent();
+    const uint64_t up = teardown_->counters().retransmission_timeouts;
+    ASSERT_LE(up - before, 1u);
+    before = up;
+  }
+}
+
 TEST_F(Teardowns, TheBackOffEndsAtAMinute) {  // RFC 6298 (2.5)
   Handover h = handover();
   h.rto = seconds(40);
