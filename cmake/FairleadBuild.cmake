@@ -44,7 +44,7 @@ target_compile_options(
   fairlead_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror
                              -fno-omit-frame-pointer)
 # __builtin_prefetch(p, 1) asks for a line to be written, and not for a copy of it. Processors of 64
-# bits that do not know the instruction ignore it.
+# bits that do not know the instruction (Intel's before Broadwell) ignore it, and fetch nothing ahead.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   target_compile_options(fairlead_options INTERFACE -mprfchw)
 endif()

@@ -52,8 +52,8 @@ usage: lab.sh up     [--prefix P] [--servers N] [--addresses N] [--offloads on|o
   --beyond       a host behind the client, which is its router
   MASK   processors that do the receive work, hexadecimal (Documentation/networking/scaling.rst)
   --napi         what END receives, a thread on that processor does, every 50 us: a network card with
-                 interrupt moderation. Without segmentation offload at the other end, which keeps
-                 veth from it. `lab.sh napi` prints the thread's id
+                 interrupt moderation. With GRO there and without TSO at the other end, whatever
+                 --offloads says: veth wants it so. `lab.sh napi` prints the thread's id
 USAGE
 }
 
@@ -213,6 +213,9 @@ up() {
     ip -n "$prefix-fairlead" route add 198.18.100.0/24 via 198.18.0.2
     ip -n "$prefix-fairlead" -6 route add 2001:db8:100::/64 via 2001:db8:0::2
   fi
+  for i in "${!napi[@]}"; do
+    grep -q "^napi $i " "$state" || die 2 "--napi: the lab has no interface $i"
+  done
   restore_allowed_cc
   trap - EXIT
 }
@@ -236,6 +239,7 @@ status() {
 }
 
 print_napi() {
+  [[ $1 =~ ^[a-z0-9]+$ ]] || die 2 "napi needs an END, found '$1'"
   grep -q "^napi $1 " "$state" 2>/dev/null ||
     die 1 "lab $prefix has no thread that receives for $1, or is not up"
   sed -n "s/^napi $1 //p" "$state"

@@ -67,8 +67,9 @@ void Stack::expect(std::span<const port::RxPacket> packets) const {
   struct Expected {
     uint64_t hash;
     uint32_t ack;
-    bool opens_or_closes;
+    uint8_t flags;
   };
+  using namespace wire::tcp_flag;
   std::array<Expected, kExpected> glances;
   size_t count = 0;
   for (const port::RxPacket& packet : packets) {
@@ -77,9 +78,8 @@ void Stack::expect(std::span<const port::RxPacket> packets) const {
   for (const port::RxPacket& packet : packets) {
     const std::optional<Glance> glance = glance_at(packet.frame);
     if (!glance) continue;
-    constexpr uint8_t kEnds = wire::tcp_flag::kSyn | wire::tcp_flag::kFin;
     const uint64_t hash = index_.hash_of(glance->tuple);
-    glances[count++] = {hash, glance->ack, (glance->flags & kEnds) != 0};
+    glances[count++] = {hash, glance->ack, glance->flags};
     index_.prefetch(hash);
   }
   // Those without a connection open one, or are of one that is closing.
@@ -89,9 +89,10 @@ void Stack::expect(std::span<const port::RxPacket> packets) const {
   size_t known = 0;
   for (const Expected& packet : std::span(glances).first(count)) {
     const Connection* const connection = index_.guess(packet.hash);
-    if (connection == nullptr || packet.opens_or_closes) time_wait_.prefetch(packet.hash);
+    const bool ends = (packet.flags & (kSyn | kFin)) != 0;
+    if (connection == nullptr || ends) time_wait_.prefetch(packet.hash);
     if (connection == nullptr) {
-      setup_.prefetch(packet.ack - 1);
+      if ((packet.flags & (kSyn | kAck)) == kAck) setup_.prefetch(packet.ack - 1);
       teardown_.prefetch(packet.hash);
       strangers[unknown++] = packet.hash;
     } else {

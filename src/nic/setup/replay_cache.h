@@ -4,7 +4,7 @@
 // Nothing in a cookie can tell the second use from the first, so this is remembered, for as long as
 // the cookie is valid: 8 bytes, of its hash and of the time, in buckets of a cache line. Which
 // bucket the ISN says, which the ACK shows before anything is hashed, and a seed, so that nobody
-// can fill the bucket of another's cookie.
+// sees which cookies share one.
 //
 // Bound: the number of entries. In a full bucket the oldest is forgotten; insert() says so when its
 // cookie was still valid, since then a copy of its ACK would pass.
@@ -65,8 +65,11 @@ class ReplayCache {
   // fl_cookie_of(): the hash begins there in an ISN, cut off on the left.
   static constexpr int kIsnShift = 8;
 
-  // Multiply-shift hashing (Dietzfelbinger et al. 1997).
-  size_t index_of(uint32_t isn) const { return ((isn >> kIsnShift) * seed_ >> 32) & (count_ - 1); }
+  // Multiply-shift hashing (Dietzfelbinger et al. 1997): the product's highest bits.
+  size_t index_of(uint32_t isn) const {
+    const uint64_t product = (isn >> kIsnShift) * seed_;
+    return static_cast<size_t>((product >> 32) * count_ >> 32);
+  }
   Bucket& bucket_of(uint32_t isn) { return buckets_[index_of(isn)]; }
   const Bucket& bucket_of(uint32_t isn) const { return buckets_[index_of(isn)]; }
 
