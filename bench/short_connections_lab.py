@@ -11,8 +11,9 @@ setup and teardown by the NIC stack (doc/offload.md), and the same service on ke
 
 Six such labs stand side by side, for kernel_echo, four Fairleads and examples/echo_server.c: what
 differs between these is one for a whole daemon, and the kernel's server should not pay for a
-steering program. Repetitions alternate between all contenders; who is not measured sleeps. kernel_echo is lab/peers/kernel_echo.cc: epoll,
-edge-triggered, accept4; five to six system calls a connection, with those that wait.
+steering program. Repetitions alternate between all contenders; who is not measured sleeps.
+kernel_echo is lab/peers/kernel_echo.cc: epoll, edge-triggered, accept4; five to six system calls a
+connection, with those that wait.
 
 A connection is one 64 B request and its echo. "Server closes first": both servers have a limit of
 64 B. Local ports do not run out: a client has 59,976 of them for each server's port, and takes those
@@ -28,11 +29,13 @@ the kernel counts, in the sender's time. So it has to be said who does that work
 
 With `thread` receiving has a time of its own, as the scheduler counts it: the server's process, the
 server's side (with the thread of its interface), both sides; timers' interrupts on an idle
-processor are nobody's. veth needs the sender's TSO off for it. Otherwise interrupts are in the time of whom they
-interrupt, and the divisors are the server's process, both processes, and the machine; the last is
-sampled at clock ticks, which a server that sleeps by the clock seldom meets at work. In its place
-`--idle-loop` has what is used of the server's processor, interrupts and all, as a loop of the lowest
-priority there finds out; the other columns are less true then: both processors are never idle.
+processor are nobody's. veth needs the sender's TSO off for it.
+
+Otherwise interrupts are in the time of whom they interrupt, and the divisors are the server's
+process, both processes, and the machine; the last is sampled at clock ticks, which a server that
+sleeps by the clock seldom meets at work. In its place `--idle-loop` has what is used of the server's
+processor, interrupts and all, as a loop of the lowest priority there finds out; the other columns
+are less true then: both processors are never idle.
 """
 
 import argparse

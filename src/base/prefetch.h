@@ -7,6 +7,8 @@
 
 namespace fairlead {
 
+/// Of every x86-64 and common AArch64; std::hardware_destructive_interference_size depends on
+/// compiler flags and may not be used in a header.
 inline constexpr size_t kCacheLine = 64;
 
 inline void prefetch(const void* begin, size_t bytes) {

@@ -85,9 +85,6 @@ class SpscRing {
   bool empty() const { return size() == 0; }
 
  private:
-  /// Of every x86-64 and common AArch64; std::hardware_destructive_interference_size depends on
-  /// compiler flags and may not be used in a header.
-
   struct alignas(kCacheLine) Side {
     std::atomic<uint64_t> index{0};
     uint64_t other = 0;  // the other side's index when last looked at

@@ -31,20 +31,20 @@ class ReplayCache {
   bool contains(uint64_t hash) const {
     if (buckets_.empty()) return false;
     const uint64_t wanted = (hash & kHashMask) | kUsed | kTimeMask;
-    return std::ranges::any_of(bucket_of(static_cast<uint32_t>(hash) << kIsnShift).entries,
+    return std::ranges::any_of(buckets_[index_of(hash)].entries,
                                [&](uint64_t entry) { return (entry | kTimeMask) == wanted; });
   }
 
   /// Brings what contains() and insert() need for the cookie with this ISN into the processor's
   /// cache.
   void prefetch(uint32_t isn) const {
-    if (!buckets_.empty()) __builtin_prefetch(&bucket_of(isn), 1);
+    if (!buckets_.empty()) __builtin_prefetch(&buckets_[index_of(isn >> FL_COOKIE_HASH_SHIFT)], 1);
   }
 
   /// At a time in FL_COOKIE_UNITs. False: forgot one whose cookie is still valid.
   bool insert(uint64_t hash, uint32_t units) {
     if (buckets_.empty()) buckets_.resize(count_);
-    auto& entries = bucket_of(static_cast<uint32_t>(hash) << kIsnShift).entries;
+    auto& entries = buckets_[index_of(hash)].entries;
     const uint64_t oldest = entries.back();
     std::shift_right(entries.begin(), entries.end(), 1);
     entries.front() = (hash & kHashMask) | kUsed | (units & kTimeMask);
@@ -62,16 +62,12 @@ class ReplayCache {
     std::array<uint64_t, kBucket> entries{};  // the youngest first
   };
 
-  // fl_cookie_of(): the hash begins there in an ISN, cut off on the left.
-  static constexpr int kIsnShift = 8;
-
-  // Multiply-shift hashing (Dietzfelbinger et al. 1997): the product's highest bits.
-  size_t index_of(uint32_t isn) const {
-    const uint64_t product = (isn >> kIsnShift) * seed_;
-    return static_cast<size_t>((product >> 32) * count_ >> 32);
+  // Of what an ISN shows of a hash. Multiply-shift hashing (Dietzfelbinger et al. 1997): the
+  // product's highest bits.
+  size_t index_of(uint64_t hash) const {
+    constexpr uint64_t kShown = ~uint32_t{0} >> FL_COOKIE_HASH_SHIFT;
+    return static_cast<size_t>(((hash & kShown) * seed_ >> 32) * count_ >> 32);
   }
-  Bucket& bucket_of(uint32_t isn) { return buckets_[index_of(isn)]; }
-  const Bucket& bucket_of(uint32_t isn) const { return buckets_[index_of(isn)]; }
 
   size_t count_;
   uint64_t seed_;

@@ -239,9 +239,12 @@ FL_INLINE __u64 fl_cookie_hash(const struct fl_setup_secrets *secrets,
 	return fl_siphash(&key, words, 6);
 }
 
+/* Where the hash begins in a cookie, which has its low 24 bits. */
+#define FL_COOKIE_HASH_SHIFT 8
+
 FL_INLINE __u32 fl_cookie_of(__u64 hash, const struct fl_cookie_claim *claim)
 {
-	return (__u32)hash << 8 | claim->mss_index << 5 | claim->units % FL_COOKIE_EPOCH;
+	return (__u32)hash << FL_COOKIE_HASH_SHIFT | claim->mss_index << 5 | claim->units % FL_COOKIE_EPOCH;
 }
 
 /* A sequence number and a timestamp that come back, and what the host knows by itself. */
