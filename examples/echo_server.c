@@ -106,7 +106,8 @@ int main(int count, char** arguments) {
     fflush(stdout);
   }
   while (listener >= 0 && !stopping) {
-    const int ready = fl_epoll_wait(context, events, EVENTS, -1);
+    /* Not without end: a signal that comes just before it sleeps does not wake it. */
+    const int ready = fl_epoll_wait(context, events, EVENTS, 1000);
     if (ready < 0 && errno != EINTR) {
       failed("fl_epoll_wait");
       break;

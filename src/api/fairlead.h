@@ -101,7 +101,9 @@ FL_API int fl_getsockopt(fl_context*, int fd, int level, int name, void*, sockle
 /* The context is the epoll instance. EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLET, EPOLLONESHOT; EPOLLERR
  * and EPOLLHUP are always reported. */
 FL_API int fl_epoll_ctl(fl_context*, int operation, int fd, struct epoll_event*);
-/* timeout: milliseconds; -1: none. EINTR. */
+/* timeout: milliseconds; -1: none. EINTR: a signal came while it slept. One that comes while packets
+ * are handled, here or between two calls, does not end the sleep that follows: who waits for one
+ * looks for it now and then. */
 FL_API int fl_epoll_wait(fl_context*, struct epoll_event*, int max, int timeout);
 
 /* How a splice ended. */
